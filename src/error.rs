@@ -1,0 +1,185 @@
+//! The crate's one error type, split by what the caller can do.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// A cause that can be shared: a failed load is remembered for the whole request.
+type Cause = Arc<dyn StdError + Send + Sync>;
+
+/// What can go wrong with a session.
+///
+/// A missing, unknown or expired session is not an error: it is an empty session. An error never holds a session ID, and
+/// what went wrong below is in [`source`](std::error::Error::source).
+///
+/// As a `Responder` it answers with [`status`](Error::status) and no text: the reason is for the log, not for the client.
+///
+/// # Examples
+///
+/// ```
+/// use rocket_dynamodb_sessions::Error;
+///
+/// let error = Error::HeadSent;
+/// assert_eq!(error.status(), 500);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store could not be reached, was throttled or took too long: try again later. Answers 503.
+    Unavailable {
+        /// What was asked of the store.
+        action: &'static str,
+        /// What the last attempt met.
+        cause: Cause,
+    },
+    /// The store refused for a reason that only the operator can mend: no such table, no permission. Answers 503.
+    Rejected {
+        /// What was asked of the store.
+        action: &'static str,
+        /// What the store said.
+        cause: Cause,
+    },
+    /// The row was written by a newer version of this crate, as happens in a rolling deployment. Answers 503.
+    NewerFormat {
+        /// The format of the row.
+        found: u64,
+        /// The newest format that this version reads.
+        known: u64,
+    },
+    /// The row cannot be decoded any more; another writer has changed it since it was loaded. Answers 500.
+    Undecodable {
+        /// What is wrong with the row.
+        reason: String,
+    },
+    /// The session would be larger than the 400 KB that DynamoDB stores in an item. Answers 500.
+    TooLarge {
+        /// The size that the row would have, in bytes.
+        size: usize,
+        /// The largest size that is stored, in bytes.
+        limit: usize,
+    },
+    /// The value under a key is of another type than asked for, or cannot be written as JSON. Answers 500.
+    Value {
+        /// The key.
+        key: String,
+        /// What serde said.
+        cause: Cause,
+    },
+    /// A closure given to `update` panicked when it was replayed over a newer row. Answers 500.
+    UpdatePanicked {
+        /// The key.
+        key: String,
+    },
+    /// The change needs a cookie or header of this response, whose head was sent already. Answers 500.
+    HeadSent,
+    /// The lifetime is shorter than a second or longer than ten years. Answers 500.
+    Lifetime,
+    /// The guard was used in an application without the fairing. Answers 500.
+    NotAttached,
+}
+
+impl Error {
+    pub(crate) fn unavailable<E>(action: &'static str, cause: E) -> Self
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        Self::Unavailable { action, cause: Arc::new(cause) }
+    }
+
+    pub(crate) fn rejected<E>(action: &'static str, cause: E) -> Self
+    where
+        E: StdError + Send + Sync + 'static,
+    {
+        Self::Rejected { action, cause: Arc::new(cause) }
+    }
+
+    pub(crate) fn value(key: &str, cause: serde_json::Error) -> Self {
+        Self::Value { key: key.into(), cause: Arc::new(cause) }
+    }
+
+    /// Returns the HTTP status that the client gets: 503 where trying again later can help, else 500.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Unavailable { .. } | Self::Rejected { .. } | Self::NewerFormat { .. } => 503,
+            _ => 500,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable { action, .. } => write!(f, "the session store is unavailable ({action}); try again later"),
+            Self::Rejected { action, .. } => {
+                write!(f, "the session store refused ({action}); check the table, the region and the permissions")
+            }
+            Self::NewerFormat { found, known } => {
+                write!(f, "the row has format {found}, this version reads up to {known}; finish the deployment")
+            }
+            Self::Undecodable { reason } => write!(f, "the row cannot be decoded: {reason}"),
+            Self::TooLarge { size, limit } => {
+                write!(f, "the session would take {size} bytes of {limit}; store large values elsewhere and keep their keys")
+            }
+            Self::Value { key, .. } => write!(f, "the value of `{key}` does not fit the type"),
+            Self::UpdatePanicked { key } => {
+                write!(f, "the update of `{key}` panicked when it was replayed; nothing was stored")
+            }
+            Self::HeadSent => f.write_str(
+                "the head of the response was sent, so the client cannot be told a session ID; change the session before",
+            ),
+            Self::Lifetime => f.write_str("a lifetime has between one second and ten years"),
+            Self::NotAttached => f.write_str("the sessions are not attached; add `.attach(Sessions::fairing())` at launch"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Unavailable { cause, .. } | Self::Rejected { cause, .. } | Self::Value { cause, .. } => {
+                Some(&**cause)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Writes an error with all its causes, for the log.
+pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_says_whether_trying_again_can_help() {
+        let io = || std::io::Error::other("connection refused");
+        assert_eq!(Error::unavailable("load", io()).status(), 503);
+        assert_eq!(Error::rejected("load", io()).status(), 503);
+        assert_eq!(Error::NewerFormat { found: 2, known: 1 }.status(), 503);
+        assert_eq!(Error::TooLarge { size: 500_000, limit: 409_600 }.status(), 500);
+    }
+
+    #[test]
+    fn the_cause_is_in_the_chain_and_not_in_the_text() {
+        let error = Error::unavailable("load", std::io::Error::other("connection refused"));
+        assert_eq!(error.to_string(), "the session store is unavailable (load); try again later");
+        assert_eq!(
+            Chain(&error).to_string(),
+            "the session store is unavailable (load); try again later: connection refused"
+        );
+    }
+}

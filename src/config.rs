@@ -1,0 +1,196 @@
+//! What is configured under `sessions` in Rocket.toml: every key, its meaning and its default.
+
+mod check;
+mod cookie;
+mod duration;
+mod endpoint;
+mod error;
+mod extract;
+mod header;
+mod lifetime;
+mod scalar;
+mod share;
+mod variable;
+mod word;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use cookie::{CookieConfig, SameSite};
+pub use endpoint::Endpoint;
+pub use error::{ConfigError, ValueError};
+pub use lifetime::Lifetime;
+pub use share::Share;
+pub(crate) use variable::misspelt_variables;
+pub use word::{OnOutage, Verify};
+
+/// The configuration of the sessions: the table `sessions` of a Rocket profile.
+///
+/// The fairing reads it from Rocket's figment, so each key can be set in any profile of Rocket.toml and by an
+/// environment variable such as `ROCKET_SESSIONS={table="shop",cookie={name="shop"}}`; a key that is not set has its
+/// default. An unknown key, a wrong type or a contradiction aborts the launch, and the message names profile, key and
+/// file.
+///
+/// Times are texts such as `"14 days"`, `"90 minutes"` or `"1500 ms"`, or integers: whole seconds.
+///
+/// ```toml
+/// [default.sessions]
+/// table = "shop-sessions"
+/// ttl = "14 days"
+///
+/// [debug.sessions]
+/// endpoint = "memory"
+///
+/// [release.sessions]
+/// region = "eu-west-1"
+/// cookie = { name = "__Host-session" }
+/// ```
+///
+/// # Examples
+///
+/// A configuration made by hand starts from the defaults too; the fairing checks it in the same way:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use rocket_dynamodb_sessions::{Config, Lifetime};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config {
+///     table: "shop-sessions".into(),
+///     ttl: Lifetime::new(Duration::from_secs(30 * 60))?,
+///     ..Config::default()
+/// };
+/// config.validate(false)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Names the DynamoDB table. DynamoDB wants 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.` and `-`.
+    /// **(default: `"sessions"`)**
+    pub table: String,
+
+    /// Stands in front of each row key, so that several applications can share a table: none sees or lists the rows of
+    /// another. A changed prefix signs everybody out. At most 2,005 bytes: DynamoDB's keys have 2,048, a row key
+    /// without prefix has 43. **(default: `""`)**
+    pub key_prefix: String,
+
+    /// Names the AWS region, such as `"eu-west-1"`. Without it the region comes from AWS's own chain: `AWS_REGION`, the
+    /// profile, the machine's metadata. **(default: none)**
+    pub region: Option<String>,
+
+    /// Leads to another DynamoDB than AWS's: `"memory"` or `"file:PATH"` for the embedded one, or the URL of a server,
+    /// such as `"http://localhost:8000"`. See [`Endpoint`]. **(default: none)**
+    pub endpoint: Option<Endpoint>,
+
+    /// Creates the table at launch if it does not exist: billed on demand, TTL switched on. The application then needs
+    /// the permissions for it. With an embedded endpoint the table is created in any case. **(default: `false`)**
+    pub create_table: bool,
+
+    /// Says what follows at launch from a table that is missing, has another key, or has TTL off or on another
+    /// attribute: `"off"` does not look, `"warn"` logs it, `"fail"` aborts. A table that cannot be reached, or that the
+    /// application has no permission to describe, aborts in no case. **(default: `"warn"`)**
+    pub verify: Verify,
+
+    /// Ends a session that was idle for so long, and is the `Max-Age` of its cookie. The clock restarts when a request
+    /// loads the session, but not on each: see [`renew_below`](Config::renew_below). Browsers cap a cookie at 400 days
+    /// (RFC 6265bis, 5.5); for an application that guards money OWASP's session management cheat sheet advises 2 to
+    /// 5 minutes, else 15 to 30. **(default: `"14 days"`)**
+    pub ttl: Lifetime,
+
+    /// Ends a session so long after its login, or after its creation when nobody signed in, however busy it is; not
+    /// shorter than `ttl`. OWASP's cheat sheet advises 4 to 8 hours for an office application. **(default: none)**
+    pub absolute_ttl: Option<Lifetime>,
+
+    /// Keeps the tombstone of a rotated session so long: the parallel requests of a page that still bring the old ID
+    /// are led to the new one after a `cycle_id`, and cannot undo a login. A request that takes longer than this loses
+    /// its changes. **(default: `"5 minutes"`)**
+    pub tombstone_ttl: Lifetime,
+
+    /// Refreshes row and cookie only when less than this share of the lifetime is left, so that a busy visitor does not
+    /// cost a write and a `Set-Cookie` a request. With 14 days and 0.9 a session is refreshed at most every 33.6 hours,
+    /// and one left alone ends 12.6 to 14 days after its last request. With 1.0 each request refreshes.
+    /// **(default: `0.9`)**
+    pub renew_below: Share,
+
+    /// Reads rows with strongly consistent reads, at one read unit for each 4 KB. `false` halves that cost; a request
+    /// may then see a session as it was a moment ago (a miss is read again consistently), also one signed out
+    /// elsewhere. Writes are conditional either way. **(default: `true`)**
+    pub consistent_read: bool,
+
+    /// Shapes the cookie that holds the session ID, unless [`header`](Config::header) is set. See [`CookieConfig`].
+    /// **(default: a cookie named `session`)**
+    pub cookie: CookieConfig,
+
+    /// Gives the cookie a `Max-Age`, so that it outlives the browser's window. With `false` it ends with the window,
+    /// the row still after `ttl`; a session can choose for itself with `remember`. **(default: `true`)**
+    pub remember: bool,
+
+    /// Carries the session ID in this request and response header, for clients that are no browsers: `true` means
+    /// `X-SessionId`, a text is the header's name. No cookie is read or sent then. **(default: `false`)**
+    #[serde(with = "header")]
+    pub header: Option<String>,
+
+    /// Bounds all that one request asks of the store, attempts and replays included; past it the store counts as
+    /// unavailable. From 1 ms to 60 s; the AWS SDK itself has no bound. **(default: `"4500 ms"`)**
+    #[serde(with = "duration")]
+    pub deadline: Duration,
+
+    /// Gives up a single attempt after so long, and tries again within [`deadline`](Config::deadline). From 1 ms to
+    /// 60 s; AWS advises at least 1 s for transactions, which rotate an ID. **(default: `"1500 ms"`)**
+    #[serde(with = "duration")]
+    pub attempt_timeout: Duration,
+
+    /// Counts how often a failed call is tried in all, from 1 to 10, within [`deadline`](Config::deadline). With 1500
+    /// ms an attempt and 4500 ms in all, a store that hangs is tried three times. **(default: `4`)**
+    pub attempts: u32,
+
+    /// Waits at most so long before the second attempt, at random, and twice as long before each further one: with
+    /// 4 attempts at most 25, 50 and 100 ms. From 1 ms to 60 s; the AWS SDK's own is 1 s. **(default: `"25 ms"`)**
+    #[serde(with = "duration")]
+    pub backoff: Duration,
+
+    /// Stores a request's changes even if it answered 5xx or panicked; what `invalidate` ends is ended in any case. A
+    /// half-done change is then stored too. **(default: `false`)**
+    pub commit_on_error: bool,
+
+    /// Says what a guard does while the store is unavailable: `"fail"` answers 503, `"anonymous"` goes on with an empty
+    /// session that stores nothing, as if the visitor were signed out. **(default: `"fail"`)**
+    pub on_outage: OnOutage,
+
+    /// Logs a warning for a session that takes more than this share of the 400 KB (409,600 bytes) that DynamoDB stores
+    /// in an item: with 0.5, above 204,800 bytes. Such a session costs 50 read units a load. **(default: `0.5`)**
+    pub warn_size: Share,
+}
+
+/// Every default there is, but the cookie's: those are in [`CookieConfig`]'s.
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            table: "sessions".into(),
+            key_prefix: String::new(),
+            region: None,
+            endpoint: None,
+            create_table: false,
+            verify: Verify::Warn,
+            ttl: Lifetime::from_secs(14 * 24 * 60 * 60),
+            absolute_ttl: None,
+            tombstone_ttl: Lifetime::from_secs(5 * 60),
+            renew_below: Share::from_percent(90),
+            consistent_read: true,
+            cookie: CookieConfig::default(),
+            remember: true,
+            header: None,
+            deadline: Duration::from_millis(4500),
+            attempt_timeout: Duration::from_millis(1500),
+            attempts: 4,
+            backoff: Duration::from_millis(25),
+            commit_on_error: false,
+            on_outage: OnOutage::Fail,
+            warn_size: Share::from_percent(50),
+        }
+    }
+}

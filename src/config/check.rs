@@ -1,0 +1,217 @@
+//! The rules that a configuration has to keep, wherever it comes from.
+
+use std::time::Duration;
+
+use super::duration::format;
+use super::{Config, ConfigError};
+
+/// DynamoDB's limit for a key (2,048 bytes) less a row key without prefix (SHA-256 in base64url, 43 characters).
+const KEY_PREFIX_MAX: usize = 2048 - 43;
+
+impl Config {
+    /// Checks what the types of the fields cannot: names, bounds, and keys that contradict each other.
+    ///
+    /// The fairing calls it at launch. `debug` says whether Rocket's profile is `debug`, in which a cookie is not
+    /// `secure` unless the key is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rocket_dynamodb_sessions::{Config, CookieConfig, SameSite};
+    ///
+    /// let cookie = CookieConfig { same_site: SameSite::None, ..CookieConfig::default() };
+    /// let config = Config { cookie, ..Config::default() };
+    /// assert!(config.validate(false).is_ok());
+    /// assert_eq!(config.validate(true).unwrap_err().key(), "sessions.cookie.same_site");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the first rule that is broken, and how to mend it.
+    pub fn validate(&self, debug: bool) -> Result<(), ConfigError> {
+        self.check_table()?;
+        self.check_endpoint()?;
+        self.check_times()?;
+        self.cookie.check_attributes()?;
+        self.cookie.check_secure(debug)?;
+        match self.header.as_deref() {
+            Some("true" | "false") => {
+                Err(ConfigError::new("sessions.header", "`true` and `false` are no names; write them without quotes"))
+            }
+            Some(name) if !is_token(name) => Err(not_a_token("sessions.header", "header", name)),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_table(&self) -> Result<(), ConfigError> {
+        let of_dynamodb = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+        if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(of_dynamodb) {
+            let problem = format!(
+                "{:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`",
+                self.table
+            );
+            return Err(ConfigError::new("sessions.table", problem));
+        }
+        if self.key_prefix.len() > KEY_PREFIX_MAX {
+            let length = self.key_prefix.len();
+            let problem = format!("the prefix has {length} bytes, DynamoDB's keys have room for 2005; shorten it");
+            return Err(ConfigError::new("sessions.key_prefix", problem));
+        }
+        Ok(())
+    }
+
+    fn check_endpoint(&self) -> Result<(), ConfigError> {
+        // The SDK makes a host name of the region.
+        let in_host = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if let Some(region) = self.region.as_deref().filter(|region| region.is_empty() || !region.chars().all(in_host))
+        {
+            let problem =
+                format!("{region:?} is no region; write one like \"eu-west-1\", or none for AWS's default chain");
+            return Err(ConfigError::new("sessions.region", problem));
+        }
+        match &self.endpoint {
+            Some(endpoint) if !endpoint.is_valid() => {
+                let problem =
+                    format!("`{endpoint}` is no endpoint; take `memory`, `file:PATH` or a URL without user name");
+                Err(ConfigError::new("sessions.endpoint", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_times(&self) -> Result<(), ConfigError> {
+        if let Some(absolute) = self.absolute_ttl.filter(|absolute| self.ttl > *absolute) {
+            let ttl = self.ttl;
+            let problem =
+                format!("`ttl` ({ttl}) is longer than `absolute_ttl` ({absolute}); lower it or raise the other");
+            return Err(ConfigError::new("sessions.absolute_ttl", problem));
+        }
+        let waits = [
+            ("sessions.deadline", self.deadline),
+            ("sessions.attempt_timeout", self.attempt_timeout),
+            ("sessions.backoff", self.backoff),
+        ];
+        for (key, wait) in waits {
+            if !(Duration::from_millis(1)..=Duration::from_secs(60)).contains(&wait) {
+                let problem = format!("{} is not within 1 ms to 60 seconds; mend the time", format(wait));
+                return Err(ConfigError::new(key, problem));
+            }
+        }
+        if !(1..=10).contains(&self.attempts) {
+            let problem = format!("{} attempts are not within 1 to 10; mend the number", self.attempts);
+            return Err(ConfigError::new("sessions.attempts", problem));
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a text is a token of RFC 9110, 5.6.2: what RFC 6265 calls a cookie's name, and HTTP a header's.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+}
+
+pub(super) fn not_a_token(key: &'static str, what: &str, name: &str) -> ConfigError {
+    ConfigError::new(key, format!("{name:?} is no name of a {what}; take letters, digits, `-` and `_`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Endpoint, Lifetime};
+
+    #[track_caller]
+    fn refuses(config: Config, key: &str, problem: &str) {
+        let error = config.validate(false).expect_err("a broken rule");
+        assert_eq!((error.key(), error.problem()), (key, problem));
+    }
+
+    fn lifetime(seconds: u64) -> Lifetime {
+        Lifetime::new(Duration::from_secs(seconds)).expect("a lifetime")
+    }
+
+    #[test]
+    fn the_defaults_keep_every_rule_in_every_profile() {
+        assert_eq!(Config::default().validate(true), Ok(()));
+        assert_eq!(Config::default().validate(false), Ok(()));
+    }
+
+    #[test]
+    fn a_table_name_has_3_to_255_characters_of_dynamodb() {
+        for name in ["ab", "a b", "sitzüng", "", &"x".repeat(256)] {
+            let problem = format!(
+                "{name:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`"
+            );
+            refuses(Config { table: name.into(), ..Config::default() }, "sessions.table", &problem);
+        }
+        for name in ["a.b", "A_-", &"x".repeat(255)] {
+            assert_eq!(Config { table: name.into(), ..Config::default() }.validate(false), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_key_prefix_leaves_room_for_the_row_key() {
+        let with = |length| Config { key_prefix: "p".repeat(length), ..Config::default() };
+        assert_eq!(with(2005).validate(false), Ok(()));
+        let problem = "the prefix has 2006 bytes, DynamoDB's keys have room for 2005; shorten it";
+        refuses(with(2006), "sessions.key_prefix", problem);
+    }
+
+    #[test]
+    fn a_region_and_an_endpoint_made_by_hand_are_checked() {
+        refuses(
+            Config { region: Some("".into()), ..Config::default() },
+            "sessions.region",
+            "\"\" is no region; write one like \"eu-west-1\", or none for AWS's default chain",
+        );
+        refuses(
+            Config { endpoint: Some(Endpoint::Url("localhost".into())), ..Config::default() },
+            "sessions.endpoint",
+            "`localhost` is no endpoint; take `memory`, `file:PATH` or a URL without user name",
+        );
+    }
+
+    #[test]
+    fn the_idle_timeout_is_no_longer_than_the_absolute_one() {
+        let with = |seconds| Config { ttl: lifetime(3600), absolute_ttl: Some(lifetime(seconds)), ..Config::default() };
+        assert_eq!(with(3600).validate(false), Ok(()));
+        let problem = "`ttl` (1 hour) is longer than `absolute_ttl` (3599 seconds); lower it or raise the other";
+        refuses(with(3599), "sessions.absolute_ttl", problem);
+    }
+
+    #[test]
+    fn waits_and_attempts_are_bounded() {
+        let minute = Duration::from_secs(60);
+        let config = Config { deadline: minute, attempt_timeout: minute, attempts: 10, ..Config::default() };
+        assert_eq!(config.validate(false), Ok(()));
+
+        refuses(
+            Config { deadline: Duration::from_secs(61), ..Config::default() },
+            "sessions.deadline",
+            "61 seconds is not within 1 ms to 60 seconds; mend the time",
+        );
+        refuses(
+            Config { attempt_timeout: Duration::ZERO, ..Config::default() },
+            "sessions.attempt_timeout",
+            "0 ms is not within 1 ms to 60 seconds; mend the time",
+        );
+        refuses(
+            Config { attempts: 11, ..Config::default() },
+            "sessions.attempts",
+            "11 attempts are not within 1 to 10; mend the number",
+        );
+    }
+
+    #[test]
+    fn a_header_has_the_name_of_a_header() {
+        refuses(
+            Config { header: Some("X Session".into()), ..Config::default() },
+            "sessions.header",
+            "\"X Session\" is no name of a header; take letters, digits, `-` and `_`",
+        );
+        refuses(
+            Config { header: Some("false".into()), ..Config::default() },
+            "sessions.header",
+            "`true` and `false` are no names; write them without quotes",
+        );
+    }
+}

@@ -1,0 +1,228 @@
+//! The table: how it is created, and what is looked at when the application ignites.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus as AwsStatus,
+    TimeToLiveSpecification, TimeToLiveStatus,
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config::{Config, Verify};
+use crate::error::{Chain, Error};
+use crate::store::row::{ID, TTL};
+
+/// How long a new table may take to become active; DynamoDB usually takes some ten seconds.
+const LONGEST_CREATION: Duration = Duration::from_secs(60);
+
+/// How long the look at the table may keep an application from starting.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+
+/// What is known of the table: see [`Sessions::table_status`](crate::Sessions::table_status).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TableStatus {
+    /// Whether the table exists.
+    pub exists: bool,
+    /// What is wrong with the table, each with its remedy; empty when all is as it should be.
+    pub problems: Vec<String>,
+    /// What could not be looked at, for lack of permission.
+    pub notes: Vec<String>,
+}
+
+impl TableStatus {
+    /// Returns whether nothing is wrong.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// What an error means for a look at the table.
+enum Trouble {
+    Missing,
+    Forbidden,
+    Other(Error),
+}
+
+fn trouble<E, R>(action: &'static str, error: SdkError<E, R>) -> Trouble
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match &error {
+        SdkError::ServiceError(service) => match service.err().code() {
+            Some("ResourceNotFoundException") => Trouble::Missing,
+            Some(
+                "AccessDeniedException"
+                | "UnrecognizedClientException"
+                | "MissingAuthenticationToken"
+                | "UnknownOperationException",
+            ) => Trouble::Forbidden,
+            Some(_) => Trouble::Other(Error::rejected(action, error)),
+            None => Trouble::Other(Error::unavailable(action, error)),
+        },
+        _ => Trouble::Other(Error::unavailable(action, error)),
+    }
+}
+
+/// Looks at the table, its key and its TTL.
+pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, Error> {
+    let mut status = TableStatus { exists: true, problems: Vec::new(), notes: Vec::new() };
+    let described = match client.describe_table().table_name(table).send().await {
+        Ok(output) => output.table,
+        Err(error) => match trouble("look at the table", error) {
+            Trouble::Missing => {
+                status.exists = false;
+                status.problems.push(format!(
+                    "the table `{table}` does not exist; create it with utils/create-table.sh or `create_table = true`"
+                ));
+                return Ok(status);
+            }
+            Trouble::Forbidden => {
+                status.notes.push("no permission for dynamodb:DescribeTable: its key was not looked at".into());
+                None
+            }
+            Trouble::Other(error) => return Err(error),
+        },
+    };
+    if let Some(described) = described {
+        status.problems.extend(key_problem(table, described.key_schema(), described.attribute_definitions()));
+    }
+    match client.describe_time_to_live().table_name(table).send().await {
+        Ok(output) => {
+            let ttl = output.time_to_live_description;
+            let name = ttl.as_ref().and_then(|ttl| ttl.attribute_name.clone());
+            let on = ttl.and_then(|ttl| ttl.time_to_live_status);
+            status.problems.extend(ttl_problem(table, on.as_ref(), name.as_deref()));
+        }
+        Err(error) => match trouble("look at the table's TTL", error) {
+            Trouble::Forbidden => {
+                status.notes.push("no permission for dynamodb:DescribeTimeToLive: its TTL was not looked at".into());
+            }
+            Trouble::Missing => {}
+            Trouble::Other(error) => return Err(error),
+        },
+    }
+    Ok(status)
+}
+
+fn key_problem(table: &str, keys: &[KeySchemaElement], types: &[AttributeDefinition]) -> Option<String> {
+    let is_string = types.iter().any(|a| a.attribute_name == ID && a.attribute_type == ScalarAttributeType::S);
+    match keys {
+        [key] if key.attribute_name == ID && key.key_type == KeyType::Hash && is_string => None,
+        _ => {
+            let names: Vec<_> = keys.iter().map(|key| key.attribute_name.as_str()).collect();
+            Some(format!(
+                "the table `{table}` has the key `{}`, sessions need the string hash key `{ID}` alone; name another table",
+                names.join("`, `")
+            ))
+        }
+    }
+}
+
+fn ttl_problem(table: &str, status: Option<&TimeToLiveStatus>, attribute: Option<&str>) -> Option<String> {
+    match (status, attribute) {
+        (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(TTL)) => None,
+        (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(other)) => Some(format!(
+            "the TTL of the table `{table}` is on `{other}`, so expired sessions are kept; switch it off and on for `{TTL}`"
+        )),
+        _ => Some(format!(
+            "the TTL of the table `{table}` is off, so expired sessions are kept and paid for; switch it on for `{TTL}`"
+        )),
+    }
+}
+
+/// Creates the table, billed on demand, and switches its TTL on; does what of it is not done yet.
+pub(crate) async fn create(client: &Client, table: &str) -> Result<(), Error> {
+    let error = |trouble| match trouble {
+        Trouble::Other(error) => error,
+        Trouble::Missing => Error::rejected("create the table", Refused("the table vanished")),
+        Trouble::Forbidden => Error::rejected("create the table", Refused("no permission")),
+    };
+    let attribute = AttributeDefinition::builder().attribute_name(ID).attribute_type(ScalarAttributeType::S);
+    let key = KeySchemaElement::builder().attribute_name(ID).key_type(KeyType::Hash);
+    let created = client
+        .create_table()
+        .table_name(table)
+        .attribute_definitions(attribute.build().expect("an attribute has a name and a type"))
+        .key_schema(key.build().expect("a key has a name and a type"))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await;
+    match created {
+        Err(SdkError::ServiceError(service)) if service.err().is_resource_in_use_exception() => {}
+        Err(failed) => return Err(error(trouble("create the table", failed))),
+        Ok(_) => log::info!("created the table `{table}`"),
+    }
+    until_active(client, table).await.map_err(error)?;
+    let ttl = client.describe_time_to_live().table_name(table).send().await;
+    let ttl = ttl.map_err(|failed| error(trouble("look at the table's TTL", failed)))?.time_to_live_description;
+    if let Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) = ttl.and_then(|ttl| ttl.time_to_live_status) {
+        return Ok(());
+    }
+    let on = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true);
+    let on = on.build().expect("a specification has a name");
+    match client.update_time_to_live().table_name(table).time_to_live_specification(on).send().await {
+        Ok(_) => Ok(()),
+        // Two nodes that start together switch it on together.
+        Err(SdkError::ServiceError(service)) if service.err().code() == Some("ValidationException") => Ok(()),
+        Err(failed) => Err(error(trouble("switch the table's TTL on", failed))),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(&'static str);
+
+async fn until_active(client: &Client, table: &str) -> Result<(), Trouble> {
+    let latest = Instant::now() + LONGEST_CREATION;
+    loop {
+        let output = client.describe_table().table_name(table).send().await;
+        let output = output.map_err(|error| trouble("look at the table", error))?;
+        let status = output.table.and_then(|table| table.table_status);
+        if status.is_none_or(|status| matches!(status, AwsStatus::Active | AwsStatus::Updating)) {
+            return Ok(());
+        }
+        if Instant::now() > latest {
+            let late = Refused("the table is not active after 60 s");
+            return Err(Trouble::Other(Error::unavailable("create the table", late)));
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Creates the table where the configuration says so, and looks at it. The error means that the launch is to be aborted;
+/// it was told to the log.
+pub(crate) async fn prepare(config: &Config, client: &Client) -> Result<(), ()> {
+    let embedded = config.endpoint.as_ref().is_some_and(crate::config::Endpoint::is_embedded);
+    if embedded || config.create_table {
+        if let Err(error) = create(client, &config.table).await {
+            log::warn!("sessions.create_table: {}", Chain(&error));
+        }
+    }
+    if config.verify == Verify::Off {
+        return Ok(());
+    }
+    let status = match timeout(LONGEST_LOOK, status(client, &config.table)).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => {
+            log::warn!("the table `{}` could not be looked at: {}", config.table, Chain(&error));
+            return Ok(());
+        }
+        Err(_) => {
+            log::warn!("the table `{}` could not be looked at within {} s", config.table, LONGEST_LOOK.as_secs());
+            return Ok(());
+        }
+    };
+    status.notes.iter().for_each(|note| log::info!("{note}"));
+    for problem in &status.problems {
+        match config.verify {
+            Verify::Fail => log::error!("{problem} (sessions.verify = \"fail\")"),
+            _ => log::warn!("{problem}"),
+        }
+    }
+    if config.verify == Verify::Fail && !status.is_ready() { Err(()) } else { Ok(()) }
+}

@@ -1,0 +1,134 @@
+//! What a session does to a response: its cookie or header, its caching, its status when the store fails.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rocket::Response;
+use rocket::http::{Header, Status};
+use rocket::request::Request;
+use rocket::response::{Body, Responder, Result as Responded};
+use rocket::tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::JoinHandle;
+
+use crate::cookie::Transport;
+use crate::error::Error;
+use crate::flush::{Inner, Told};
+
+/// Seconds after which a client may try again; an outage or a throttle of DynamoDB rarely ends sooner.
+const RETRY_AFTER: &str = "5";
+
+/// The headers that describe content, or allow it to be kept: they say nothing true of an error's empty body.
+const OF_CONTENT: [&str; 15] = [
+    "Accept-Ranges",
+    "Age",
+    "Cache-Control",
+    "Content-Disposition",
+    "Content-Encoding",
+    "Content-Language",
+    "Content-Length",
+    "Content-Location",
+    "Content-Range",
+    "Content-Type",
+    "ETag",
+    "Expires",
+    "Last-Modified",
+    "Location",
+    "Transfer-Encoding",
+];
+
+/// Tells the client what became of its session. `now` is in seconds since the Unix epoch.
+pub(crate) fn tell(response: &mut Response<'_>, transport: &Transport, told: &Told, now: i64) {
+    match told {
+        Told::Nothing => return,
+        Told::Set { id, until } => transport.set(response, id, until.map(|until| until - now)),
+        Told::Remove => transport.remove(response),
+    }
+    // A stored copy would hand the ID to whoever asks next.
+    response.set_raw_header("Cache-Control", "no-store");
+}
+
+/// Notes that the response depends on the session: a shared cache must not serve it to another client.
+pub(crate) fn vary(response: &mut Response<'_>, transport: &Transport) {
+    let by = transport.varies_by();
+    let named = |value: &str| value.split(',').any(|name| name.trim() == "*" || name.trim().eq_ignore_ascii_case(by));
+    if !response.headers().get("Vary").any(named) {
+        response.adjoin_raw_header("Vary", by.to_owned());
+    }
+    if !response.headers().contains("Cache-Control") {
+        response.set_raw_header("Cache-Control", "private");
+    }
+}
+
+/// Puts a bare error in the place of a response whose session could not be stored.
+pub(crate) fn replace(response: &mut Response<'_>, error: &Error) {
+    let mut bare = Response::new();
+    bare.set_status(Status::new(error.status()));
+    for header in response.headers().iter() {
+        if !OF_CONTENT.iter().any(|name| header.name() == name) {
+            bare.adjoin_header(Header::new(header.name().as_str().to_owned(), header.value().to_owned()));
+        }
+    }
+    retry_after(&mut bare, error);
+    // The body and the upgrades of the old response go: they were made for a success.
+    *response = bare;
+}
+
+/// Says when to try again, where that can help.
+pub(crate) fn retry_after(response: &mut Response<'_>, error: &Error) {
+    if error.status() == 503 && !response.headers().contains("Retry-After") {
+        response.set_raw_header("Retry-After", RETRY_AFTER);
+    }
+}
+
+/// Lets a streamed body end only when the flush of the session that moved into it is done.
+pub(crate) fn hold_open<'r>(response: &mut Response<'r>, inner: &Arc<Inner>) {
+    if response.body().is_none() || response.body().preset_size().is_some() {
+        return;
+    }
+    let chunk = response.body().max_chunk_size();
+    let body = response.body_mut().take();
+    response.set_streamed_body(HeldOpen { body: Some(body), inner: inner.clone(), flush: None });
+    response.set_max_chunk_size(chunk);
+}
+
+/// A streamed body whose end waits for the flush.
+struct HeldOpen<'r> {
+    body: Option<Body<'r>>,
+    inner: Arc<Inner>,
+    flush: Option<JoinHandle<()>>,
+}
+
+impl AsyncRead for HeldOpen<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(body) = &mut self.body {
+            let before = buf.filled().len();
+            ready!(Pin::new(body).poll_read(cx, buf))?;
+            if buf.filled().len() > before || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            // The end: with the body go the holders in it, and the last of them starts the flush.
+            self.body = None;
+            self.flush = self.inner.late();
+        }
+        if let Some(flush) = &mut self.flush {
+            // The flush has told its error to the log; the head was sent, and cannot tell it.
+            let _ = ready!(Pin::new(flush).poll(cx));
+            self.flush = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Answers with the status alone; the reason goes to the log.
+impl<'r> Responder<'r, 'static> for Error {
+    fn respond_to(self, request: &'r Request<'_>) -> Responded<'static> {
+        log::error!("{} {}: {}", request.method(), request.uri().path(), crate::error::Chain(&self));
+        let mut response = Response::new();
+        response.set_status(Status::new(self.status()));
+        retry_after(&mut response, &self);
+        Ok(response)
+    }
+}

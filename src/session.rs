@@ -1,0 +1,408 @@
+//! The session as a handler sees it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::config::Lifetime;
+use crate::error::Error;
+use crate::flush::{Cell, Inner};
+use crate::id::{Handle, SessionId};
+use crate::ops::{Op, UpdateFn};
+use crate::state::Origin;
+
+/// What the last look at the table said of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SessionStatus {
+    /// Nothing is stored: the visitor is new, or the ID unknown or expired.
+    Fresh,
+    /// The session is in the table.
+    Live,
+    /// A login gave the session another ID: this late request sees nothing, and its changes are dropped.
+    Superseded,
+    /// The session has ended since this request loaded it: its changes are dropped.
+    Gone,
+    /// The row cannot be decoded; it is left alone, and what is stored goes to a new session.
+    Undecodable,
+    /// The store could not be asked, and the configuration says to go on without (`on_outage = "anonymous"`).
+    Unavailable,
+}
+
+/// The session of a request, as a request guard.
+///
+/// Reading looks at the row that was loaded, with this request's changes over it. Changing appends to a log and does no
+/// input or output; one conditional write stores the log before the head of the response is sent. Of several guards in one
+/// request, all are the same session. It may be cloned and moved into a streamed body, a WebSocket or a spawned task: what is
+/// changed after the response is stored when the last of them drops.
+///
+/// # Parallel requests
+///
+/// All changes of parallel requests survive: when a row was changed meanwhile, the log is replayed over the newer row. A
+/// replay applies writes again, and does not check reads again: a counter is kept with [`update`](Session::update), and a
+/// one-time value is fetched with [`take`](Session::take).
+///
+/// # Examples
+///
+/// ```
+/// use rocket::get;
+/// use rocket_dynamodb_sessions::{Error, Session};
+///
+/// #[get("/")]
+/// fn index(session: Session) -> Result<String, Error> {
+///     let visits = session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1)?;
+///     Ok(format!("visit number {visits}"))
+/// }
+/// ```
+pub struct Session {
+    inner: Arc<Inner>,
+}
+
+impl Session {
+    pub(crate) fn new(inner: &Arc<Inner>) -> Self {
+        inner.taken();
+        Self { inner: inner.clone() }
+    }
+
+    /// Reads the value under a key; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the value is not of type `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::get("/cart")]
+    /// fn cart(session: Session) -> Result<String, Error> {
+    ///     let items: Vec<String> = session.get("cart")?.unwrap_or_default();
+    ///     Ok(items.join(", "))
+    /// }
+    /// ```
+    pub fn get<T>(&self, key: &str) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
+        let cell = self.inner.lock();
+        let value = cell.state.view().content.data.get(key);
+        value.map(T::deserialize).transpose().map_err(|e| Error::value(key, e))
+    }
+
+    /// Stores a value under a key, in place of the one that is there.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the value cannot be written as JSON, when the head of the response was sent and the client has no session
+    /// yet ([`Error::HeadSent`]), or when the store could not be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::post("/theme/<name>")]
+    /// fn theme(name: &str, session: Session) -> Result<(), Error> {
+    ///     session.insert("theme", name)
+    /// }
+    /// ```
+    pub fn insert<T>(&self, key: impl Into<String>, value: T) -> Result<(), Error>
+    where
+        T: Serialize,
+    {
+        let key = key.into();
+        let value = serde_json::to_value(value).map_err(|e| Error::value(&key, e))?;
+        self.push(Op::Insert(key, value))
+    }
+
+    /// Changes the value under a key by a function of the stored value, and returns the new one.
+    ///
+    /// The function runs at once, and again over the newer value when another request has changed the row meanwhile, also
+    /// after the handler has returned: it must do nothing but compute. The value returned here is provisional; after
+    /// [`flush`](Session::flush), [`get`](Session::get) shows what was stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Session::insert); and when the stored value is not of type `T`. Where that happens, or the function
+    /// panics, only on a replay, nothing is written and the client gets 500.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::post("/vote")]
+    /// fn vote(session: Session) -> Result<String, Error> {
+    ///     let votes = session.update("votes", |n: Option<u32>| n.unwrap_or(0) + 1)?;
+    ///     Ok(votes.to_string())
+    /// }
+    /// ```
+    pub fn update<T, F>(&self, key: impl Into<String>, update: F) -> Result<T, Error>
+    where
+        T: DeserializeOwned + Serialize,
+        F: Fn(Option<T>) -> T + Send + Sync + 'static,
+    {
+        let key = key.into();
+        let name = key.clone();
+        let typed = move |value: Option<&Value>| {
+            let value = value.map(T::deserialize).transpose().map_err(|e| Error::value(&name, e))?;
+            let new = update(value);
+            let json = serde_json::to_value(&new).map_err(|e| Error::value(&name, e))?;
+            Ok((new, json))
+        };
+        let typed = Arc::new(typed);
+        loop {
+            // The function runs without the lock: it may be slow, and it may panic.
+            let (value, revision) = {
+                let cell = self.inner.lock();
+                writable(&cell)?;
+                (cell.state.view().content.data.get(&key).cloned(), cell.state.revision())
+            };
+            let (new, json) = typed(value.as_ref())?;
+            let mut cell = self.inner.lock();
+            writable(&cell)?;
+            if cell.state.revision() == revision {
+                let replay: UpdateFn = Arc::new(move |value: Option<&Value>| Ok(typed(value)?.1));
+                cell.state.push_update(key, json, replay);
+                return Ok(new);
+            }
+        }
+    }
+
+    /// Removes the value under a key. Returns whether there was one. An emptied session loses its row and its cookie.
+    pub fn remove(&self, key: &str) -> bool {
+        let mut cell = self.inner.lock();
+        let present = cell.state.view().content.data.contains_key(key);
+        if present {
+            cell.state.push(Op::Remove(key.to_owned()));
+        }
+        present
+    }
+
+    /// Reads and removes the value under a key, in one conditional write, with all changes before it: of parallel requests,
+    /// one gets the value. For what may be used once: a flash message, a CSRF token, an OAuth state.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Session::flush); and when the value is not of type `T`, in which case it is removed all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::get("/callback?<state>")]
+    /// async fn callback(state: &str, session: Session) -> Result<&'static str, Error> {
+    ///     let expected: Option<String> = session.take("oauth_state").await?;
+    ///     Ok(if expected.as_deref() == Some(state) { "welcome" } else { "start again" })
+    /// }
+    /// ```
+    pub async fn take<T>(&self, key: &str) -> Result<Option<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
+        if !self.contains_key(key) {
+            return Ok(None);
+        }
+        let slot = Arc::new(Mutex::new(None));
+        self.push(Op::Take(key.to_owned(), slot.clone()))?;
+        self.flush().await?;
+        let value: Option<Value> = slot.lock().take();
+        value.map(T::deserialize).transpose().map_err(|e| Error::value(key, e))
+    }
+
+    /// Empties the session: data, principal and lifetime. Its row is deleted and its cookie removed.
+    ///
+    /// To sign a user out, [`invalidate`](Session::invalidate): only that ends the session whatever runs beside it.
+    pub fn clear(&self) {
+        let mut cell = self.inner.lock();
+        if !cell.state.view().content.is_empty() {
+            cell.state.push(Op::Clear);
+        }
+    }
+
+    /// Returns whether there is a value under a key.
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.inner.lock().state.view().content.data.contains_key(key)
+    }
+
+    /// Returns the keys of all values, in alphabetical order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.inner.lock().state.view().content.data.keys().cloned().collect()
+    }
+
+    /// Returns whether nothing is stored: no data, no principal, no lifetime of its own.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inner.lock().state.view().content.is_empty()
+    }
+
+    /// Returns the session ID, after `login` or `cycle_id` the new one; `None` while nothing is stored.
+    ///
+    /// The ID opens the session: to show or log which session it is, take the [`handle`](Session::handle).
+    #[must_use]
+    pub fn id(&self) -> Option<SessionId> {
+        self.inner.id()
+    }
+
+    /// Returns what names the session without opening it; `None` while nothing is stored.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        self.inner.handle()
+    }
+
+    /// Returns what the last look at the table said of this session.
+    #[must_use]
+    pub fn status(&self) -> SessionStatus {
+        match self.inner.lock().state.origin() {
+            Origin::Fresh { .. } => SessionStatus::Fresh,
+            Origin::Live { .. } => SessionStatus::Live,
+            Origin::Superseded => SessionStatus::Superseded,
+            Origin::Gone => SessionStatus::Gone,
+            Origin::Undecodable => SessionStatus::Undecodable,
+            Origin::Unavailable => SessionStatus::Unavailable,
+        }
+    }
+
+    /// Binds the session to a principal: gives it a new ID, so that one planted before opens nothing, and restarts the
+    /// absolute timeout. A visitor's data is kept, that of another principal is not.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the head of the response was sent, or the store could not be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::post("/login")]
+    /// fn login(session: Session) -> Result<(), Error> {
+    ///     // … once the password is checked:
+    ///     session.login("user-17")
+    /// }
+    /// ```
+    pub fn login(&self, principal: impl Into<String>) -> Result<(), Error> {
+        self.push_rotation(Op::Login(principal.into()))
+    }
+
+    /// Returns the principal that the session is bound to.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        self.inner.lock().state.view().content.principal.clone()
+    }
+
+    /// Gives the session a new ID, with the same privileges; requests in flight with the old one go on working.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the head of the response was sent, or the store could not be asked.
+    pub fn cycle_id(&self) -> Result<(), Error> {
+        self.push_rotation(Op::Cycle)
+    }
+
+    /// Ends the session: signs the user out. What requests in flight still write is dropped, also when they rotated the ID;
+    /// what this request stores afterwards, such as a flash message, goes to a new session.
+    ///
+    /// It is carried out even when the handler answers 5xx or panics. Where the store fails, the client gets 503.
+    pub fn invalidate(&self) {
+        self.inner.lock().state.push(Op::Invalidate);
+    }
+
+    /// Gives this session a lifetime of its own, kept in its row, or takes it back with `None`. It shortens the idle timeout
+    /// of the configuration, and never prolongs it.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Session::insert); and when the lifetime is shorter than a second or longer than ten years.
+    pub fn set_ttl(&self, lifetime: impl Into<Option<Duration>>) -> Result<(), Error> {
+        let lifetime =
+            lifetime.into().map(|lifetime| Lifetime::new(lifetime).map_err(|_| Error::Lifetime)).transpose()?;
+        self.push(Op::SetTtl(lifetime.map(|lifetime| lifetime.as_secs())))
+    }
+
+    /// Chooses between a cookie that outlives the browser (`true`) and one that does not, for this session.
+    pub fn remember(&self, remember: bool) {
+        self.inner.lock().state.push(Op::Remember(remember));
+    }
+
+    /// Keeps this request from refreshing the lifetime, as suits a page that polls: a tab left open is no activity.
+    pub fn skip_renewal(&self) {
+        self.inner.lock().renew = false;
+    }
+
+    /// Stores what was changed so far, and waits for it. The client is told of it whatever this request then answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store could not be asked, the session is too large, or an `update` failed over a newer row.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.inner.flush().await
+    }
+
+    /// Reads the row again, as a long-lived stream should before it trusts what it loaded when it began. What was changed
+    /// and not yet stored stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store could not be asked.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.inner.reload().await
+    }
+
+    fn push(&self, op: Op) -> Result<(), Error> {
+        let mut cell = self.inner.lock();
+        writable(&cell)?;
+        cell.state.push(op);
+        Ok(())
+    }
+
+    fn push_rotation(&self, op: Op) -> Result<(), Error> {
+        let mut cell = self.inner.lock();
+        if cell.closed {
+            return Err(Error::HeadSent);
+        }
+        writable(&cell)?;
+        cell.state.push(op);
+        Ok(())
+    }
+}
+
+/// Whether what is stored now can reach the client.
+fn writable(cell: &Cell) -> Result<(), Error> {
+    let state = &cell.state;
+    match state.origin() {
+        Origin::Unavailable => {
+            Err(cell.outage.clone().unwrap_or_else(|| Error::unavailable("load", std::io::Error::other("outage"))))
+        }
+        Origin::Fresh { .. } | Origin::Undecodable if cell.closed => Err(Error::HeadSent),
+        Origin::Live { .. } if cell.closed && state.view().invalidated => Err(Error::HeadSent),
+        _ => Ok(()),
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::new(&self.inner)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.inner.dropped();
+    }
+}
+
+/// Names the session by its handle and lists its keys; values and the ID stay secret.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("handle", &self.handle())
+            .field("status", &self.status())
+            .field("keys", &self.keys())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+//! A DynamoDB of its own for each test.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use rocket::http::Cookie;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::id::SessionId;
+use crate::sessions::Sessions;
+use crate::store::embedded::Embedded;
+
+/// An empty DynamoDB in this process, for one test.
+///
+/// # Examples
+///
+/// ```
+/// use rocket::local::asynchronous::Client;
+/// use rocket_dynamodb_sessions::testing::Database;
+/// use rocket_dynamodb_sessions::{Config, Session, Sessions};
+///
+/// #[rocket::get("/")]
+/// fn whoami(session: Session) -> String {
+///     session.principal().unwrap_or_default()
+/// }
+///
+/// # #[rocket::async_main]
+/// # async fn main() {
+/// let database = Database::new();
+/// let fairing = Sessions::fairing().client(database.client()).config(database.config());
+/// let rocket = rocket::build().attach(fairing).mount("/", rocket::routes![whoami]);
+/// let client = Client::tracked(rocket).await.expect("a valid rocket");
+///
+/// let sessions = client.rocket().state::<Sessions>().expect("the fairing is attached");
+/// let cookie = sessions.seed_login("ann", &[("cart", 3.into())]).await.expect("the database answers");
+/// let response = client.get("/").cookie(cookie).dispatch().await;
+/// assert_eq!(response.into_string().await.as_deref(), Some("ann"));
+///
+/// assert_eq!(database.rows("sessions").await.len(), 1);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Database {
+    engine: Embedded,
+}
+
+/// A row of the table as it stands there, attribute by attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row(pub HashMap<String, AttributeValue>);
+
+impl Row {
+    /// Returns a string attribute.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_s().ok().map(String::as_str)
+    }
+
+    /// Returns a number attribute, where it is whole.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.0.get(name)?.as_n().ok()?.parse().ok()
+    }
+
+    /// Returns the data of the session, or `null` where the row has none: a tombstone.
+    #[must_use]
+    pub fn data(&self) -> Value {
+        self.text("data").and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default()
+    }
+
+    /// Returns whether the row is the tombstone of a session that got another ID.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.0.contains_key("successor")
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Database {
+    /// Opens an empty database in memory.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is no memory for it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { engine: Embedded::memory().expect("a database in memory opens") }
+    }
+
+    /// Returns a client of this database.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.engine.client()
+    }
+
+    /// Returns the default configuration, with the table created at launch.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        Config { create_table: true, ..Config::default() }
+    }
+
+    /// Returns all rows of a table, tombstones and expired ones included.
+    ///
+    /// # Panics
+    ///
+    /// Panics when there is no such table.
+    pub async fn rows(&self, table: &str) -> Vec<Row> {
+        rows(&self.client(), table).await
+    }
+
+    /// Deletes expired rows, as DynamoDB does at some time within days. Returns how many.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the database fails.
+    pub fn sweep(&self) -> usize {
+        self.engine.sweep().expect("the database answers")
+    }
+}
+
+/// All rows of a table, from any client.
+///
+/// # Panics
+///
+/// Panics when there is no such table.
+pub async fn rows(client: &Client, table: &str) -> Vec<Row> {
+    let mut pages = client.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+    let mut rows = Vec::new();
+    while let Some(item) = pages.next().await {
+        rows.push(Row(item.expect("the table can be read")));
+    }
+    rows
+}
+
+impl Sessions {
+    /// Stores a session that is logged in, and returns its cookie for a local client.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be reached.
+    pub async fn seed_login(&self, principal: &str, data: &[(&str, Value)]) -> Result<Cookie<'static>, Error> {
+        let id = self.seed(Some(principal), data).await?;
+        Ok(Cookie::new(self.shared.config.cookie.name.clone(), id.expose()))
+    }
+
+    /// Stores a session, and returns its ID.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the database cannot be reached.
+    pub async fn seed(&self, principal: Option<&str>, data: &[(&str, Value)]) -> Result<SessionId, Error> {
+        use crate::ops::Op;
+        use crate::plan::Means;
+        use crate::state::{Origin, State};
+        use crate::store::Place;
+
+        let mut state = State::new(Origin::FRESH);
+        for (key, value) in data {
+            state.push(Op::Insert((*key).to_owned(), value.clone()));
+        }
+        if let Some(principal) = principal {
+            state.push(Op::Login(principal.to_owned()));
+        }
+        let (batch, budget) = (state.batch(), self.shared.budget());
+        let id = batch.candidate;
+        let means = Means { tell: true, renew: true };
+        budget.spend(self.shared.store.commit(batch, Place::default(), means, &budget)).await?;
+        Ok(id)
+    }
+
+    /// The row of an ID, for tests that look at it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn handle_of(&self, id: &SessionId) -> crate::Handle {
+        self.shared.store.row_key(id).handle()
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub fn parse_id(text: &str) -> Option<SessionId> {
+        SessionId::parse(text)
+    }
+}

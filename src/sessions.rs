@@ -94,7 +94,6 @@ impl Sessions {
     ///     rocket::build().attach(Sessions::fairing())
     /// }
     /// ```
-    #[must_use]
     pub fn fairing() -> SessionsFairing {
         SessionsFairing::default()
     }

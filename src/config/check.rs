@@ -139,7 +139,8 @@ mod tests {
     fn a_table_name_has_3_to_255_characters_of_dynamodb() {
         for name in ["ab", "a b", "sitzüng", "", &"x".repeat(256)] {
             let problem = format!(
-                "{name:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`"
+                "{name:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, \
+                 `.`, `-`"
             );
             refuses(Config { table: name.into(), ..Config::default() }, "sessions.table", &problem);
         }

@@ -73,7 +73,7 @@ impl Embedded {
         )
     }
 
-    /// Deletes expired items, as DynamoDB does in the background; answers how many. By the engine's clock, the real one.
+    /// Deletes expired items, as DynamoDB does in the background, and answers how many. Goes by the real clock, always.
     pub(crate) fn sweep(&self) -> Result<usize, EmbeddedError> {
         self.db.sweep_ttl().map_err(|cause| EmbeddedError::Engine(Box::new(cause)))
     }
@@ -118,7 +118,7 @@ impl Refusal {
         Self { status: 400, body }
     }
 
-    /// Says what is wrong with a request, without the marks that the engine's deserializers put in front of their reasons.
+    /// Says what is wrong with a request, without the marks that the engine's deserializers put in front of it.
     fn unreadable(cause: &serde_json::Error) -> Self {
         let message = cause.to_string();
         match message.split_once(':') {

@@ -113,7 +113,7 @@ impl Found {
             return Self::Tombstone { kind, successor: RowKey::stored(successor), expired };
         }
         match ttl {
-            Ok(Some(ttl)) if ttl <= now => return Self::Expired,
+            Ok(Some(ttl)) if ttl <= now => Self::Expired,
             Ok(Some(ttl)) => Self::decode(key, item, ttl).unwrap_or_else(Self::Undecodable),
             Ok(None) => Self::Undecodable("`ttl` is missing".into()),
             Err(reason) => Self::Undecodable(reason),

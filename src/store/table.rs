@@ -198,10 +198,10 @@ async fn until_active(client: &Client, table: &str) -> Result<(), Trouble> {
 /// it was told to the log.
 pub(crate) async fn prepare(config: &Config, client: &Client) -> Result<(), ()> {
     let embedded = config.endpoint.as_ref().is_some_and(crate::config::Endpoint::is_embedded);
-    if embedded || config.create_table {
-        if let Err(error) = create(client, &config.table).await {
-            log::warn!("sessions.create_table: {}", Chain(&error));
-        }
+    if (embedded || config.create_table)
+        && let Err(error) = create(client, &config.table).await
+    {
+        log::warn!("sessions.create_table: {}", Chain(&error));
     }
     if config.verify == Verify::Off {
         return Ok(());

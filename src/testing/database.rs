@@ -27,7 +27,7 @@ use crate::store::embedded::Embedded;
 ///     session.principal().unwrap_or_default()
 /// }
 ///
-/// # #[rocket::async_main]
+/// # #[rocket::main]
 /// # async fn main() {
 /// let database = Database::new();
 /// let fairing = Sessions::fairing().client(database.client()).config(database.config());

@@ -26,20 +26,19 @@ pub use self::rule::{Effect, Gate, On};
 /// # Examples
 ///
 /// ```
-/// use aws_sdk_dynamodb::{Client, Error};
-/// use rocket_dynamodb_sessions::testing::{Effect, Faults, On};
+/// use rocket_dynamodb_sessions::testing::{Database, Effect, Faults, On};
 ///
-/// async fn a_throttled_read_is_repeated(client: &Client) -> Result<(), Error> {
-///     let faults = Faults::new();
-///     let client = faults.wrap(client);
-///     faults.inject(On::reads().times(2), Effect::Throttle);
+/// # #[tokio::main]
+/// # async fn main() {
+/// let faults = Faults::new();
+/// let client = faults.wrap(&Database::new().client());
+/// faults.inject(On::any().skip(1), Effect::Status(500));
 ///
-///     client.list_tables().send().await?;
-///     client.scan().table_name("sessions").send().await?;
-///     assert_eq!(faults.calls(), ["ListTables", "Scan", "Scan", "Scan"]);
-///     assert_eq!(faults.pending(), 0);
-///     Ok(())
-/// }
+/// client.list_tables().send().await.expect("the first request passes");
+/// client.list_tables().send().await.expect("the SDK repeats the second, which failed");
+/// assert_eq!(faults.calls(), ["ListTables"; 3]);
+/// assert_eq!(faults.pending(), 0);
+/// # }
 /// ```
 #[derive(Clone, Default)]
 pub struct Faults {
@@ -183,7 +182,7 @@ impl Faults {
         self.state.lock().capacity
     }
 
-    /// Counts the store's answers that a condition failed or a transaction was cancelled; injected ones are not counted.
+    /// Counts the store's answers that a condition failed or a transaction was cancelled, without the injected ones.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.state.lock().failed

@@ -17,7 +17,7 @@ pub(super) fn is_write(operation: &str) -> bool {
 
 /// Chooses requests: by operation, the first of them unless told otherwise.
 ///
-/// A request is one attempt: what the SDK repeats counts again. The name of an operation (`"UpdateItem"`) is an `On` too.
+/// A request is one attempt: what the SDK repeats counts again. An operation's name, `"UpdateItem"`, is an `On` too.
 ///
 /// # Examples
 ///

@@ -222,7 +222,14 @@ impl Inner {
         if let (Origin::Fresh { .. }, Origin::Live { .. }) = (&loaded.origin, self.lock().state.origin()) {
             loaded.origin = Origin::Gone;
         }
-        self.lock().outage = None;
+        {
+            let mut cell = self.lock();
+            cell.outage = None;
+            // The ID that an earlier flush was to tell has ended, or is an older one by now.
+            if matches!(loaded.origin, Origin::Gone | Origin::Superseded | Origin::Live { led: true, .. }) {
+                cell.told = Told::Nothing;
+            }
+        }
         self.rebase(loaded, None);
         Ok(())
     }
@@ -234,10 +241,15 @@ impl Inner {
         }
         let mut result = Ok(());
         if self.is_due() {
+            let changed = self.lock().state.has_log();
             result = self.flush().await;
             if let Err(error) = &result {
-                self.log_failure("could not be stored", error);
+                self.log_failure(if changed { "could not be stored" } else { "could not be refreshed" }, error);
                 self.lock().state.discard_all();
+                // Nothing of the application's is lost by a refresh that failed; the next request tries again.
+                if !changed {
+                    result = Ok(());
+                }
             }
         }
         let told = self.lock().told.clone();
@@ -249,8 +261,10 @@ impl Inner {
         let mut cell = self.lock();
         cell.closed = true;
         let held = cell.holders > 0;
+        // A refresh alone is for who used the session after the response.
+        let left = !held && cell.state.has_log();
         drop(cell);
-        if !held {
+        if left {
             self.flush_late();
         }
         held
@@ -264,7 +278,7 @@ impl Inner {
     pub(crate) fn dropped(self: &Arc<Self>) {
         let mut cell = self.lock();
         // The handler, or what it left running, panicked: what it changed is half done.
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.shared.config.commit_on_error {
             cell.state.discard();
         }
         cell.holders -= 1;

@@ -110,7 +110,10 @@ impl View {
                 content.data.remove(key);
             }
             Op::Take(key, slot) => *slot.lock() = content.data.remove(key),
-            Op::Clear => *content = Content { remember: content.remember, ..Content::default() },
+            Op::Clear => {
+                *content = Content { remember: content.remember, ..Content::default() };
+                self.login = false;
+            }
             Op::Update(key, update) => {
                 let value = catch_unwind(AssertUnwindSafe(|| update(content.data.get(key))))
                     .unwrap_or_else(|_| Err(Error::UpdatePanicked { key: key.clone() }))?;

@@ -176,9 +176,7 @@ impl Session {
     pub fn remove(&self, key: &str) -> bool {
         let mut cell = self.inner.lock();
         let present = cell.state.view().content.data.contains_key(key);
-        if present {
-            cell.state.push(Op::Remove(key.to_owned()));
-        }
+        cell.state.push(Op::Remove(key.to_owned()));
         present
     }
 
@@ -217,10 +215,7 @@ impl Session {
     ///
     /// To sign a user out, [`invalidate`](Session::invalidate): only that ends the session whatever runs beside it.
     pub fn clear(&self) {
-        let mut cell = self.inner.lock();
-        if !cell.state.view().content.is_empty() {
-            cell.state.push(Op::Clear);
-        }
+        self.inner.lock().state.push(Op::Clear);
     }
 
     /// Returns whether there is a value under a key.
@@ -379,7 +374,7 @@ fn writable(cell: &Cell) -> Result<(), Error> {
             Err(cell.outage.clone().unwrap_or_else(|| Error::unavailable("load", std::io::Error::other("outage"))))
         }
         Origin::Fresh { .. } | Origin::Undecodable if cell.closed => Err(Error::HeadSent),
-        Origin::Live { .. } if cell.closed && state.view().invalidated => Err(Error::HeadSent),
+        Origin::Live { .. } | Origin::Superseded if cell.closed && state.view().invalidated => Err(Error::HeadSent),
         _ => Ok(()),
     }
 }

@@ -74,6 +74,7 @@ impl Embedded {
     }
 
     /// Deletes expired items, as DynamoDB does in the background, and answers how many. Goes by the real clock, always.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn sweep(&self) -> Result<usize, EmbeddedError> {
         self.db.sweep_ttl().map_err(|cause| EmbeddedError::Engine(Box::new(cause)))
     }

@@ -3,6 +3,12 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part of it")]
 
+pub mod logs;
+
+pub mod script;
+
+pub mod server;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +20,7 @@ use rocket::http::{Cookie, Status};
 use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::{Build, Rocket, Route};
 use rocket_dynamodb_sessions::testing::{Database, Faults, Row, TestClock, rows};
-use rocket_dynamodb_sessions::{Config, SessionId, Sessions};
+use rocket_dynamodb_sessions::{Config, SessionId, Sessions, SessionsFairing};
 
 /// The server to test against, where it is not the embedded engine.
 pub fn endpoint() -> Option<String> {
@@ -51,11 +57,14 @@ impl Bed {
         Config { table: self.table.clone(), create_table: true, ..Config::default() }
     }
 
+    /// The fairing on this store.
+    pub fn fairing(&self, config: Config) -> SessionsFairing {
+        Sessions::fairing().client(self.faults.wrap(&self.dynamo)).config(config).clock(&self.clock)
+    }
+
     /// An application on this store; several of them are several nodes.
     pub fn rocket(&self, config: Config, routes: Vec<Route>) -> Rocket<Build> {
-        let fairing = Sessions::fairing().client(self.faults.wrap(&self.dynamo)).config(config).clock(&self.clock);
-        let figment = rocket::Config::figment().merge(("log_level", "off")).merge(("shutdown.ctrlc", false));
-        rocket::custom(figment).attach(fairing).mount("/", routes)
+        bare_rocket().attach(self.fairing(config)).mount("/", routes)
     }
 
     /// A client of an application with the default configuration; it keeps no cookies.
@@ -89,7 +98,12 @@ impl Bed {
 
     /// Deletes the row of a session, as another program or DynamoDB's TTL would.
     pub async fn delete(&self, client: &Client, id: &SessionId) {
-        let key = sessions(client).handle_of(id).to_string();
+        self.delete_key(sessions(client).handle_of(id).to_string().as_str()).await;
+    }
+
+    /// Deletes a row by its key.
+    pub async fn delete_key(&self, key: &str) {
+        let key = key.to_owned();
         let delete = self.dynamo.delete_item().table_name(&self.table).key("id", AttributeValue::S(key));
         delete.send().await.expect("the row is deleted");
     }
@@ -102,6 +116,11 @@ impl Bed {
     pub fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
+}
+
+/// An application without sessions.
+pub fn bare_rocket() -> Rocket<Build> {
+    rocket::custom(rocket::Config::figment().merge(("log_level", "off")).merge(("shutdown.ctrlc", false)))
 }
 
 fn remote(url: &str) -> Dynamo {
@@ -122,6 +141,11 @@ pub fn sessions(client: &Client) -> &Sessions {
 pub async fn seed(client: &Client, principal: Option<&str>, data: &[(&str, serde_json::Value)]) -> SessionId {
     let id = sessions(client).seed(principal, data).await.expect("the store answers");
     id
+}
+
+/// A row as another program writes it.
+pub fn row(attributes: &[(&str, AttributeValue)]) -> Row {
+    Row(attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }
 
 pub fn cookie(id: &SessionId) -> Cookie<'static> {

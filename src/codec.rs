@@ -23,9 +23,11 @@ pub(crate) fn decode(text: &str) -> Result<Data, String> {
     })
 }
 
-/// Recognises what the Flask package stored before it wrote JSON: base64 of a pickle, protocol 2 to 5.
+/// Recognises what the Flask package stored before it wrote JSON: a pickle of protocol 0, or base64 of one of 2 to 5.
 fn is_pickle(text: &str) -> bool {
-    ["gAJ", "gAN", "gAS", "gAV"].iter().any(|magic| text.starts_with(magic)) || text.starts_with("(dp")
+    // From protocol 2 on, a pickle begins with the bytes 0x80 and its protocol's number: `gAI` to `gAX`.
+    let protocol = text.strip_prefix("gA").and_then(|rest| rest.bytes().next());
+    matches!(protocol, Some(b'I'..=b'X')) || text.starts_with("(dp")
 }
 
 #[cfg(test)]

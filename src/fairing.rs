@@ -137,6 +137,7 @@ impl Fairing for Committing {
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let slot = Slot::of(request);
         let shared = &self.sessions.shared;
+        let mut held = false;
         match slot.get() {
             None => {}
             Some(Err(error)) => {
@@ -153,12 +154,17 @@ impl Fairing for Committing {
                 }
                 response::tell(response, &shared.transport, &told, shared.store.now().timestamp());
                 response::vary(response, &shared.transport);
-                if inner.close() {
+                held = inner.close();
+                if held {
                     response::hold_open(response, inner);
                 }
             }
         }
         slot.close();
+        // A WebSocket has no body; while it holds the session, its request is not over.
+        if held {
+            return;
+        }
         if response.body().is_none() || response.body().preset_size().is_some() {
             slot.release();
         }

@@ -59,7 +59,12 @@ impl Slot {
     }
 
     async fn load(&self, request: &Request<'_>, sessions: &Sessions) -> Result<Arc<Inner>, Error> {
-        self.session.get_or_init(|| load(request, sessions)).await.clone()
+        let session = self.session.get_or_init(|| load(request, sessions)).await.clone();
+        // First used by a response fairing after ours: the head cannot be changed any more.
+        if let (Ok(inner), true) = (&session, self.closed.load(Ordering::Relaxed)) {
+            inner.lock().closed = true;
+        }
+        session
     }
 }
 

@@ -22,11 +22,12 @@ impl Policy {
     /// When a session with this content, used now, expires: the earliest of idle, absolute and its own lifetime.
     fn expiry(&self, content: &Content, started: i64, now: i64) -> i64 {
         let idle = now + self.lifetime(content);
-        self.absolute.map_or(idle, |absolute| idle.min(started + absolute))
+        self.absolute.map_or(idle, |absolute| idle.min(started.saturating_add(absolute)))
     }
 
     fn lifetime(&self, content: &Content) -> i64 {
-        content.lifetime.map_or(self.idle, |own| own.min(self.idle))
+        // Another program can have written any number.
+        content.lifetime.map_or(self.idle, |own| own.clamp(1, self.idle))
     }
 
     fn persistent(&self, content: &Content) -> bool {
@@ -36,7 +37,7 @@ impl Policy {
     /// Whether a live row may still be used.
     pub(crate) fn is_live(&self, snapshot: &Snapshot, now: i64) -> bool {
         // Its own lifetime is part of `ttl`, which is written as the earliest of the three.
-        snapshot.ttl > now && self.absolute.is_none_or(|absolute| snapshot.started + absolute > now)
+        snapshot.ttl > now && self.absolute.is_none_or(|absolute| snapshot.started.saturating_add(absolute) > now)
     }
 }
 
@@ -97,10 +98,12 @@ pub(crate) fn plan(origin: &Origin, log: &[Op], means: Means, policy: &Policy, n
         Origin::Undecodable => create(&view),
         // The old ID ended for a reason: only a login starts a session from there.
         Origin::Fresh { trail: true } if !view.invalidated && !empty => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Fresh { trail: true } if view.login => create(&view),
+        Origin::Superseded | Origin::Fresh { trail: true } if (view.login || view.invalidated) && !empty => {
+            create(&view)
+        }
         Origin::Superseded | Origin::Fresh { trail: true } if view.invalidated => Plan::Invalidate,
-        Origin::Gone if view.login => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Gone if view != View::default() && !view.invalidated => Plan::Drop,
+        Origin::Gone if view.login && !empty => Plan::Create(fresh(&view, policy, now)),
+        Origin::Superseded | Origin::Gone if view != View::default() && !(view.invalidated && empty) => Plan::Drop,
         Origin::Superseded | Origin::Gone | Origin::Fresh { trail: true } => Plan::Nothing,
     })
 }
@@ -125,13 +128,15 @@ fn live(old: &Snapshot, led: bool, view: &View, means: Means, policy: &Policy, n
     let ttl = policy.expiry(content, started, now);
     let tell = means.tell && (!led || view.rotation.is_some());
     let persistent = policy.persistent(content);
-    let switched = policy.cookies && persistent != policy.persistent(&old.content);
+    // A flush after the head can have switched the row alone: the row remembers which cookie was sent last.
+    let untold = if persistent { content.remember.is_some() && old.cookie.is_none() } else { old.cookie.is_some() };
+    let switched = policy.cookies && (persistent != policy.persistent(&old.content) || untold && means.renew);
     let refreshed = view.rotation.is_some() || (tell && switched) || due(old, content, tell, means, policy, ttl, now);
     // A browser-session cookie and a header have no lifetime, so there is nothing to tell when the row's is refreshed.
     let told = view.rotation.is_some() || (tell && refreshed && (persistent || switched));
     let cookie = match persistent {
-        true if told => Some(ttl),
-        true => old.cookie,
+        _ if !told => old.cookie,
+        true => Some(ttl),
         false => None,
     };
     let ttl = if refreshed { ttl } else { old.ttl };
@@ -155,7 +160,7 @@ fn due(old: &Snapshot, new: &Content, tell: bool, means: Means, policy: &Policy,
         _ => old.ttl,
     };
     #[allow(clippy::cast_precision_loss, reason = "seconds of at most ten years")]
-    let left = (until - now) as f64;
+    let left = until.saturating_sub(now) as f64;
     #[allow(clippy::cast_precision_loss, reason = "seconds of at most ten years")]
     let lifetime = policy.lifetime(new) as f64;
     means.renew && target > until && left < policy.renew_below * lifetime

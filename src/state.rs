@@ -127,7 +127,8 @@ impl State {
     pub(crate) fn wants_new_id(&self) -> bool {
         let starts = match self.origin {
             Origin::Live { .. } => self.view.rotation.is_some() || self.view.invalidated,
-            Origin::Superseded | Origin::Gone => self.view.login,
+            Origin::Superseded => self.view.login || self.view.invalidated,
+            Origin::Gone => self.view.login,
             Origin::Unavailable => false,
             Origin::Fresh { .. } | Origin::Undecodable => true,
         };

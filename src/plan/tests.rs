@@ -1,1 +1,396 @@
+//! The table of the plan: every cell of origin × log × age, written by hand from the promises; then the exact figures.
 
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ops::UpdateFn;
+
+const NOW: i64 = 1_000_000;
+const IDLE: i64 = 1000;
+const ABSOLUTE: i64 = 5000;
+const ALL: Means = Means { tell: true, renew: true };
+const LATE: Means = Means { tell: false, renew: true };
+const POLL: Means = Means { tell: true, renew: false };
+
+/// The idle timeout is 1000 s and the absolute one 5000 s; a refresh is due when less than 900 s are left.
+const POLICY: Policy =
+    Policy { idle: IDLE, absolute: Some(ABSOLUTE), tombstone: 60, renew_below: 0.9, remember: true, cookies: true };
+
+/// Rows are logs. Columns are origins; those of a live row are ages, `~` where a cycle's tombstone led there:
+/// `young`, `due` for a refresh, in its `last` seconds before the absolute timeout, `stale`: the cookie older than the row.
+///
+/// `-` nothing, `drop`, `touch`, `upd`ate, `del`ete, `new` row, rotate for a `login` or a `cycle`, `end` (invalidate),
+/// `repl`ace.
+const TABLE: &str = "
+                  fresh trail  young due   last  stale  ~young ~due  ~last ~stale superseded gone undecodable unavailable
+empty             -     -      -     touch -     touch  -      touch -     -      -          -    -           -
+skip              -     -      -     -     -     -      -      -     -     -      -          -    -           -
+insert            new   new    upd   upd   upd   upd    upd    upd   upd   upd    drop       drop new         -
+insert+skip       new   new    upd   upd   upd   upd    upd    upd   upd   upd    drop       drop new         -
+insert_equal      new   new    -     touch -     touch  -      touch -     -      drop       drop new         -
+insert+undo       -     -      -     touch -     touch  -      touch -     -      -          -    -           -
+update            new   new    upd   upd   upd   upd    upd    upd   upd   upd    drop       drop new         -
+remove_one        -     -      upd   upd   upd   upd    upd    upd   upd   upd    -          -    -           -
+remove_last       -     -      del   del   del   del    del    del   del   del    -          -    -           -
+clear             -     -      del   del   del   del    del    del   del   del    -          -    -           -
+clear+insert      new   new    upd   upd   upd   upd    upd    upd   upd   upd    drop       drop new         -
+login             new   new    login login login login  login  login login login  new        new  new         -
+login+insert      new   new    login login login login  login  login login login  new        new  new         -
+login+clear       -     -      del   del   del   del    del    del   del   del    drop       drop -           -
+cycle             -     -      cycle cycle cycle cycle  cycle  cycle cycle cycle  drop       drop -           -
+cycle+insert      new   new    cycle cycle cycle cycle  cycle  cycle cycle cycle  drop       drop new         -
+cycle+login       new   new    login login login login  login  login login login  new        new  new         -
+invalidate        -     end    end   end   end   end    end    end   end   end    end        -    end         end
+invalidate+insert new   repl   repl  repl  repl  repl   repl   repl  repl  repl   repl       drop repl        end
+invalidate+login  new   repl   repl  repl  repl  repl   repl   repl  repl  repl   repl       new  repl        end
+login+invalidate  -     end    end   end   end   end    end    end   end   end    end        -    end         end
+set_ttl           new   new    upd   upd   upd   upd    upd    upd   upd   upd    drop       drop new         -
+remember          -     -      upd   upd   upd   upd    upd    upd   upd   upd    drop       drop -           -
+";
+
+fn insert(key: &str) -> Op {
+    Op::Insert(key.into(), json!(1))
+}
+
+fn increment(key: &str) -> Op {
+    let add: UpdateFn = Arc::new(|n| Ok(json!(n.and_then(Value::as_i64).unwrap_or(0) + 1)));
+    Op::Update(key.into(), add)
+}
+
+fn op(name: &str) -> Vec<Op> {
+    match name {
+        "empty" | "skip" => vec![],
+        "insert" => vec![insert("new")],
+        "undo" => vec![Op::Remove("new".into())],
+        "insert_equal" => vec![insert("k")],
+        "update" => vec![increment("k")],
+        "remove_one" => vec![Op::Remove("k".into())],
+        "remove_last" => vec![Op::Remove("k".into()), Op::Remove("m".into())],
+        "clear" => vec![Op::Clear],
+        "login" => vec![Op::Login("ann".into())],
+        "cycle" => vec![Op::Cycle],
+        "invalidate" => vec![Op::Invalidate],
+        "set_ttl" => vec![Op::SetTtl(Some(100))],
+        "remember" => vec![Op::Remember(false)],
+        _ => panic!("no operation {name}"),
+    }
+}
+
+fn log(name: &str) -> (Vec<Op>, Means) {
+    let renew = !name.split('+').any(|part| part == "skip");
+    (name.split('+').flat_map(op).collect(), Means { renew, ..ALL })
+}
+
+fn content() -> Content {
+    let data = ["k", "m"].map(|key| (key.to_owned(), json!(1))).into_iter().collect();
+    Content { data, ..Content::default() }
+}
+
+fn age(name: &str) -> Snapshot {
+    let (started, ttl, cookie) = match name {
+        "young" => (NOW - 50, NOW + 950, NOW + 950),
+        "due" => (NOW - 500, NOW + 500, NOW + 500),
+        "last" => (NOW - 4900, NOW + 100, NOW + 100),
+        "stale" => (NOW - 500, NOW + 950, NOW + 500),
+        _ => panic!("no age {name}"),
+    };
+    Snapshot { content: content(), started, ttl, cookie: Some(cookie) }
+}
+
+fn live(snapshot: Snapshot, led: bool) -> Origin {
+    Origin::Live { snapshot: Arc::new(snapshot), led }
+}
+
+fn origin(name: &str) -> Origin {
+    match name {
+        "fresh" => Origin::FRESH,
+        "trail" => Origin::Fresh { trail: true },
+        "superseded" => Origin::Superseded,
+        "gone" => Origin::Gone,
+        "undecodable" => Origin::Undecodable,
+        "unavailable" => Origin::Unavailable,
+        _ => live(age(name.trim_start_matches('~')), name.starts_with('~')),
+    }
+}
+
+fn kind(plan: &Plan) -> &'static str {
+    match plan {
+        Plan::Nothing => "-",
+        Plan::Drop => "drop",
+        Plan::Touch(_) => "touch",
+        Plan::Update(_) => "upd",
+        Plan::Delete => "del",
+        Plan::Create(_) => "new",
+        Plan::Rotate(_, Rotation::Login) => "login",
+        Plan::Rotate(_, Rotation::Cycle) => "cycle",
+        Plan::Invalidate => "end",
+        Plan::Replace(_) => "repl",
+    }
+}
+
+#[track_caller]
+fn planned(origin: &Origin, log: &[Op], means: Means, policy: &Policy) -> Plan {
+    plan(origin, log, means, policy, NOW).expect("no update fails")
+}
+
+#[test]
+fn every_cell_of_origin_and_log_and_age_has_its_plan() {
+    let mut lines = TABLE.lines().filter(|line| !line.is_empty());
+    let columns: Vec<&str> = lines.next().expect("a head").split_whitespace().collect();
+    let mut wrong = Vec::new();
+    for line in lines {
+        let mut words = line.split_whitespace();
+        let name = words.next().expect("a log");
+        let cells: Vec<&str> = words.collect();
+        assert_eq!(cells.len(), columns.len(), "{line}");
+        let (log, means) = log(name);
+        for (column, expected) in columns.iter().zip(cells) {
+            let plan = planned(&origin(column), &log, means, &POLICY);
+            if kind(&plan) != expected {
+                wrong.push(format!("{name} at {column}: {} and not {expected}", kind(&plan)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The times of a row to be written: started, ttl, cookie; then whether it is refreshed, and whether the client is told.
+type Times = (i64, i64, Option<i64>, bool, bool);
+
+#[track_caller]
+fn next(plan: Plan) -> Next {
+    match plan {
+        Plan::Touch(next) | Plan::Update(next) | Plan::Create(next) | Plan::Rotate(next, _) | Plan::Replace(next) => {
+            next
+        }
+        other => panic!("{other:?} writes no row"),
+    }
+}
+
+#[track_caller]
+fn times(origin: &Origin, log: &[Op], means: Means, policy: &Policy) -> Times {
+    let Next { snapshot, refreshed, told } = next(planned(origin, log, means, policy));
+    (snapshot.started, snapshot.ttl, snapshot.cookie, refreshed, told)
+}
+
+const YOUNG: i64 = NOW - 50;
+const DUE: i64 = NOW - 500;
+const FULL: i64 = NOW + IDLE;
+
+#[test]
+fn a_new_row_lives_for_the_idle_timeout_from_now_and_so_does_its_cookie() {
+    let fresh = (NOW, FULL, Some(FULL), true, true);
+    for (from, log) in [
+        ("fresh", vec![insert("a")]),
+        ("gone", op("login")),
+        ("undecodable", vec![insert("a")]),
+        ("last", vec![Op::Invalidate, insert("flash")]),
+    ] {
+        assert_eq!(times(&origin(from), &log, ALL, &POLICY), fresh, "{from}");
+    }
+}
+
+#[test]
+fn a_new_row_lives_no_longer_than_the_absolute_timeout_or_its_own_lifetime() {
+    let policy = Policy { absolute: Some(300), ..POLICY };
+    assert_eq!(times(&Origin::FRESH, &[insert("a")], ALL, &policy).1, NOW + 300);
+    assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(100))], ALL, &policy).1, NOW + 100);
+    assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(2 * IDLE))], ALL, &POLICY).1, FULL);
+}
+
+#[test]
+fn a_change_of_a_young_session_moves_neither_row_nor_cookie() {
+    let young = NOW + 950;
+    let expected = (YOUNG, young, Some(young), false, false);
+    assert_eq!(times(&origin("young"), &[insert("a")], ALL, &POLICY), expected);
+}
+
+#[test]
+fn a_refresh_moves_row_and_cookie_together_with_or_without_data() {
+    let expected = (DUE, FULL, Some(FULL), true, true);
+    for from in ["due", "stale"] {
+        assert_eq!(times(&origin(from), &[], ALL, &POLICY), expected, "{from}");
+        assert_eq!(times(&origin(from), &[insert("a")], ALL, &POLICY), expected, "{from}");
+    }
+}
+
+#[test]
+fn a_refresh_is_due_below_the_share_and_not_at_it() {
+    let left = |left: i64| {
+        let old = Snapshot { ttl: NOW + left, cookie: Some(NOW + left), ..age("young") };
+        kind(&planned(&live(old, false), &[], ALL, &POLICY))
+    };
+    assert_eq!((left(899), left(900)), ("touch", "-"));
+}
+
+#[test]
+fn a_request_that_polls_refreshes_nothing_even_with_a_change() {
+    let expected = (DUE, NOW + 500, Some(NOW + 500), false, false);
+    assert_eq!(times(&origin("due"), &[insert("a")], POLL, &POLICY), expected);
+}
+
+#[test]
+fn after_the_head_the_row_is_refreshed_and_the_last_cookie_remembered() {
+    assert_eq!(times(&origin("due"), &[], LATE, &POLICY), (DUE, FULL, Some(NOW + 500), true, false));
+    assert_eq!(planned(&origin("stale"), &[], LATE, &POLICY), Plan::Nothing);
+}
+
+#[test]
+fn a_request_that_was_led_refreshes_the_row_and_gets_no_cookie() {
+    let expected = (DUE, FULL, Some(NOW + 500), true, false);
+    assert_eq!(times(&origin("~due"), &[], ALL, &POLICY), expected);
+    assert_eq!(times(&origin("~due"), &[insert("a")], ALL, &POLICY), expected);
+    assert_eq!(times(&origin("~young"), &op("login"), ALL, &POLICY), (NOW, FULL, Some(FULL), true, true));
+}
+
+#[test]
+fn a_refresh_goes_up_to_the_absolute_timeout_and_not_beyond() {
+    let end = NOW + 100;
+    let old = Snapshot { ttl: NOW + 50, cookie: Some(NOW + 50), ..age("last") };
+    assert_eq!(times(&live(old, false), &[], ALL, &POLICY), (NOW - 4900, end, Some(end), true, true));
+}
+
+#[test]
+fn a_login_restarts_the_absolute_clock_and_a_cycle_does_not() {
+    assert_eq!(times(&origin("last"), &op("login"), ALL, &POLICY), (NOW, FULL, Some(FULL), true, true));
+    let end = NOW + 100;
+    assert_eq!(times(&origin("last"), &op("cycle"), ALL, &POLICY), (NOW - 4900, end, Some(end), true, true));
+}
+
+#[test]
+fn a_rotation_is_told_even_where_the_request_renews_nothing() {
+    assert_eq!(times(&origin("young"), &op("cycle"), POLL, &POLICY), (YOUNG, FULL, Some(FULL), true, true));
+}
+
+#[test]
+fn a_lifetime_of_its_own_is_in_row_and_cookie_at_once() {
+    let shorter = NOW + 100;
+    for means in [ALL, POLL] {
+        let expected = (YOUNG, shorter, Some(shorter), true, true);
+        assert_eq!(times(&origin("young"), &op("set_ttl"), means, &POLICY), expected);
+    }
+    let late = (YOUNG, shorter, Some(NOW + 950), true, false);
+    assert_eq!(times(&origin("young"), &op("set_ttl"), LATE, &POLICY), late);
+    assert_eq!(times(&origin("~young"), &op("set_ttl"), ALL, &POLICY), late);
+}
+
+#[test]
+fn a_session_with_a_lifetime_of_its_own_is_refreshed_by_its_share() {
+    let own = |left: i64| {
+        let content = Content { lifetime: Some(100), ..content() };
+        live(Snapshot { content, ttl: NOW + left, cookie: Some(NOW + left), ..age("young") }, false)
+    };
+    assert_eq!(planned(&own(90), &[], ALL, &POLICY), Plan::Nothing);
+    assert_eq!(times(&own(89), &[], ALL, &POLICY), (YOUNG, NOW + 100, Some(NOW + 100), true, true));
+    assert_eq!(times(&own(90), &[Op::SetTtl(None)], ALL, &POLICY).1, FULL);
+}
+
+#[test]
+fn a_switch_to_a_browser_session_cookie_is_told_at_once() {
+    assert_eq!(times(&origin("young"), &op("remember"), ALL, &POLICY), (YOUNG, FULL, None, true, true));
+    let (_, _, cookie, _, told) = times(&origin("young"), &[Op::Remember(true)], ALL, &POLICY);
+    assert_eq!((cookie, told), (Some(NOW + 950), false), "it is persistent already");
+}
+
+#[test]
+fn a_switch_after_the_head_is_told_by_the_next_request() {
+    let young = NOW + 950;
+    for (remember, before, after) in [(false, Some(young), None), (true, None, Some(FULL))] {
+        let policy = Policy { remember: !remember, ..POLICY };
+        let old = live(Snapshot { cookie: before, ..age("young") }, false);
+        let Next { snapshot, refreshed, told } = next(planned(&old, &[Op::Remember(remember)], LATE, &policy));
+        assert_eq!((snapshot.ttl, snapshot.cookie, refreshed, told), (young, before, false, false));
+        let switched = live(snapshot, false);
+        assert_eq!(planned(&switched, &[], POLL, &policy), Plan::Nothing);
+        assert_eq!(times(&switched, &[], ALL, &policy), (YOUNG, FULL, after, true, true));
+    }
+}
+
+#[test]
+fn a_browser_session_cookie_and_a_header_are_told_once_and_never_refreshed() {
+    for policy in [Policy { remember: false, ..POLICY }, Policy { cookies: false, ..POLICY }] {
+        assert_eq!(times(&Origin::FRESH, &[insert("a")], ALL, &policy), (NOW, FULL, None, true, true));
+        let due = live(Snapshot { cookie: None, ..age("due") }, false);
+        assert_eq!(times(&due, &[], ALL, &policy), (DUE, FULL, None, true, false));
+        assert_eq!(times(&due, &op("cycle"), ALL, &policy), (DUE, FULL, None, true, true));
+    }
+}
+
+#[test]
+fn a_session_with_a_principal_or_a_lifetime_is_not_empty() {
+    let user = Content { principal: Some("ann".into()), ..content() };
+    let timed = Content { lifetime: Some(100), ..content() };
+    for content in [user, timed] {
+        let old = live(Snapshot { content, ..age("young") }, false);
+        assert_eq!(kind(&planned(&old, &op("remove_last"), ALL, &POLICY)), "upd");
+        assert_eq!(planned(&old, &op("clear"), ALL, &POLICY), Plan::Delete);
+    }
+}
+
+#[test]
+fn a_row_that_another_program_left_empty_is_not_deleted_by_a_reader() {
+    let old = live(Snapshot { content: Content::default(), ..age("young") }, false);
+    assert_eq!(planned(&old, &[], ALL, &POLICY), Plan::Nothing);
+    assert_eq!(kind(&planned(&old, &[insert("a")], ALL, &POLICY)), "upd");
+}
+
+#[test]
+fn an_update_that_fails_on_replay_fails_the_commit() {
+    let fails: UpdateFn = Arc::new(|_| Err(Error::HeadSent));
+    let log = [insert("a"), Op::Update("k".into(), fails)];
+    for from in ["fresh", "young", "superseded"] {
+        assert!(plan(&origin(from), &log, ALL, &POLICY, NOW).is_err(), "{from}");
+    }
+}
+
+/// Rows as any program can have written them: DynamoDB's numbers have 38 digits.
+fn extremes() -> Vec<Origin> {
+    let ends = [i64::MIN, -1, 0, NOW, i64::MAX];
+    let mut rows = Vec::new();
+    for (started, cookie) in ends.into_iter().flat_map(|started| ends.map(|cookie| (started, cookie))) {
+        for lifetime in [None, Some(i64::MIN), Some(0), Some(i64::MAX)] {
+            let content = Content { lifetime, ..content() };
+            rows.push(live(Snapshot { content, started, ttl: i64::MAX, cookie: Some(cookie) }, false));
+        }
+    }
+    rows
+}
+
+#[test]
+fn the_plan_is_total_and_keeps_its_promises_for_all_logs_of_two() {
+    let names = ["insert", "insert_equal", "update", "remove_one", "clear", "login", "cycle", "invalidate", "set_ttl"];
+    let others = ["remove_last", "remember", "empty"];
+    let singles: Vec<Vec<Op>> = names.into_iter().chain(others).map(op).collect();
+    let logs = || singles.iter().flat_map(|first| singles.iter().map(|second| [&first[..], second].concat()));
+    let head = TABLE.lines().find(|line| !line.is_empty()).expect("a head");
+    let origins = head.split_whitespace().map(origin).chain(extremes());
+    let policies = [POLICY, Policy { absolute: None, ..POLICY }, Policy { cookies: false, ..POLICY }];
+    for origin in origins {
+        for (log, policy) in logs().flat_map(|log| policies.iter().map(move |policy| (log.clone(), policy))) {
+            for means in [ALL, LATE, POLL, Means { tell: false, renew: false }] {
+                let plan = planned(&origin, &log, means, policy);
+                check(&origin, &plan, means, &format!("{origin:?} {log:?} {means:?} {plan:?}"));
+            }
+        }
+    }
+}
+
+fn check(origin: &Origin, plan: &Plan, means: Means, case: &str) {
+    if let Plan::Create(next) | Plan::Update(next) | Plan::Rotate(next, _) | Plan::Replace(next) = plan {
+        assert!(!next.snapshot.content.is_empty(), "an empty session is stored: {case}");
+        let Snapshot { ttl, started, .. } = next.snapshot;
+        assert!(!next.refreshed || ttl > NOW || started <= NOW - ABSOLUTE, "born dead: {case}");
+    }
+    if let Plan::Touch(next) | Plan::Update(next) = plan {
+        let Origin::Live { snapshot: old, led } = origin else { panic!("no row to update: {case}") };
+        assert!(next.refreshed || next.snapshot.ttl == old.ttl, "ttl moves without a refresh: {case}");
+        assert!(!next.told || (means.tell && !led), "a cookie that cannot be sent: {case}");
+        assert!(!next.told || next.refreshed, "a cookie without its row: {case}");
+        let until = if next.told { Some(next.snapshot.ttl) } else { old.cookie };
+        assert!(next.snapshot.cookie.is_none_or(|cookie| Some(cookie) == until), "cookie and row part: {case}");
+    }
+    let needs_a_row = matches!(plan, Plan::Touch(_) | Plan::Update(_) | Plan::Delete | Plan::Rotate(..));
+    assert!(!needs_a_row || matches!(origin, Origin::Live { .. }), "no row to write over: {case}");
+}

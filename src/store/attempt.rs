@@ -77,7 +77,7 @@ impl Judge for TransactWriteItemsError {
 }
 
 /// A request's own errors and a transaction's reasons name the same things differently.
-fn by_code(code: Option<&str>) -> Verdict {
+pub(crate) fn by_code(code: Option<&str>) -> Verdict {
     match code.unwrap_or_default() {
         "ConditionalCheckFailedException" | "ConditionalCheckFailed" => Verdict::Answer,
         "TransactionConflictException"

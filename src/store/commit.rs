@@ -95,6 +95,9 @@ impl Run<'_> {
                     continue;
                 }
             };
+            // A tombstone led here: an ID that this request was about to tell is an older one.
+            let led = matches!(loaded.origin, Origin::Live { led: true, .. });
+            let telling = if led && telling == Telling::Nothing { Telling::Silence } else { telling };
             return Ok(Committed { loaded, telling, new_id, dropped, conflicts });
         }
     }
@@ -146,7 +149,7 @@ impl Run<'_> {
         };
         match self.store.touch(old, ttl, cookie, now, self.budget).await? {
             Written::Done { .. } => Ok(Step::Done(Loaded::live(refreshed(old.clone()), self.led()), telling)),
-            Written::Failed { found, .. } => match self.read(&old.key, found) {
+            Written::Failed { found, .. } => match self.read(&old.key, found.clone()) {
                 // Somebody refreshed it. If to the very second that we would have written, then it may have been us, and
                 // its answer was lost: the same touch once more would change nothing, so its cookie is right as well.
                 Found::Live(row) => {
@@ -154,7 +157,8 @@ impl Run<'_> {
                     let telling = if same { telling } else { Telling::Nothing };
                     Ok(Step::Done(Loaded::live(row, self.led()), telling))
                 }
-                _ => Ok(Step::Done(self.at.clone(), Telling::Silence)),
+                Found::Undecodable(_) | Found::Newer(_) => Ok(Step::Done(self.at.clone(), Telling::Silence)),
+                _ => self.conflict(found).await,
             },
         }
     }
@@ -205,16 +209,19 @@ impl Run<'_> {
         match self.store.create(&row, self.budget).await? {
             Written::Done { .. } => Ok(Step::Created(row, telling)),
             Written::Failed { found: Some(item), .. } if has_token(&item, self.batch.token) => {
-                self.created(&row.key, Some(item), telling)
+                self.created(&row.key, Some(item), telling).await
             }
             Written::Failed { .. } => Ok(self.another_id()),
         }
     }
 
     /// A row under the candidate that this commit created, as it is now: it may have ended meanwhile.
-    fn created(&self, key: &RowKey, item: Option<Item>, telling: Telling) -> Result<Step, Error> {
+    async fn created(&self, key: &RowKey, item: Option<Item>, telling: Telling) -> Result<Step, Error> {
         match self.read(key, item) {
             Found::Live(row) => Ok(Step::Created(row, telling)),
+            Found::Tombstone { .. } => {
+                Ok(Step::Done(self.store.load_row(key, true, self.budget).await?, Telling::Silence))
+            }
             _ => Ok(Step::Done(Loaded::GONE, Telling::Silence)),
         }
     }
@@ -244,7 +251,7 @@ impl Run<'_> {
 
     async fn look(&mut self, key: &RowKey, telling: Telling) -> Result<Step, Error> {
         let item = self.store.get(key, true, self.budget).await?;
-        self.created(key, item, telling)
+        self.created(key, item, telling).await
     }
 
     async fn invalidate(&mut self) -> Result<Step, Error> {
@@ -278,13 +285,15 @@ impl Run<'_> {
             Written::Done { repeated: false, .. } => Ok(Step::Created(new, telling)),
             Written::Done { .. } => self.look(&new.key, telling).await,
             Written::Failed { new: Some(item), .. } if has_token(&item, self.batch.token) => {
-                self.created(&new.key, Some(item), telling)
+                self.created(&new.key, Some(item), telling).await
             }
             Written::Failed { found: None, repeated: true, .. } => {
                 // The old row may be absent because an earlier attempt of ours deleted it.
                 let item = self.store.get(&new.key, true, self.budget).await?;
                 match item {
-                    Some(item) if has_token(&item, self.batch.token) => self.created(&new.key, Some(item), telling),
+                    Some(item) if has_token(&item, self.batch.token) => {
+                        self.created(&new.key, Some(item), telling).await
+                    }
                     _ => Ok(Step::Again(Loaded::GONE)),
                 }
             }
@@ -315,7 +324,11 @@ impl Run<'_> {
             Found::Live(row) => Loaded::live(row, led),
             Found::Tombstone { kind: Rotation::Cycle, successor, expired: false } => {
                 self.hop()?;
-                self.store.load_row(&successor, true, self.budget).await?
+                let loaded = self.store.load_row(&successor, true, self.budget).await?;
+                match &loaded.place.stored {
+                    Some(row) if row.has_token(self.batch.token) => return Ok(self.built_on(row.clone())),
+                    _ => loaded,
+                }
             }
             Found::Tombstone { kind: Rotation::Login, expired: false, .. } => {
                 Loaded { origin: Origin::Superseded, place: Place { key: Some(key), stored: None } }
@@ -324,6 +337,15 @@ impl Run<'_> {
             Found::Newer(found) => return Err(Error::newer(found)),
             Found::Absent | Found::Expired | Found::Tombstone { .. } => Loaded::GONE,
         }))
+    }
+
+    /// A successor lists our token: an earlier commit of the batch, whose answers were all lost, was applied there.
+    fn built_on(&self, row: Stored) -> Step {
+        if row.key == self.store.row_key(&self.batch.candidate) {
+            let until = row.snapshot.cookie;
+            return Step::Created(row, Telling::Set { until });
+        }
+        Step::Done(Loaded::live(row, true), Telling::Silence)
     }
 
     fn hop(&mut self) -> Result<(), Error> {

@@ -88,7 +88,10 @@ pub(crate) fn number(value: i64) -> AttributeValue {
 
 /// Whether the row lists this commit among its last ones.
 pub(crate) fn has_token(item: &Item, token: Token) -> bool {
-    let Some(AttributeValue::S(tokens)) = item.get(TOKENS) else { return false };
+    matches!(item.get(TOKENS), Some(AttributeValue::S(tokens)) if lists(tokens, token))
+}
+
+fn lists(tokens: &str, token: Token) -> bool {
     let token = token.text();
     tokens.as_bytes().chunks(Token::LEN).any(|kept| kept == token.as_bytes())
 }
@@ -196,6 +199,11 @@ impl Stored {
             tokens: with_token(origin.map_or("", |old| &old.tokens), token),
             extra: origin.map(|old| old.extra.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Whether the row lists this commit among its last ones.
+    pub(crate) fn has_token(&self, token: Token) -> bool {
+        lists(&self.tokens, token)
     }
 
     /// All attributes of the row.

@@ -3,22 +3,24 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus as AwsStatus,
     TimeToLiveSpecification, TimeToLiveStatus,
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::config::{Config, Verify};
 use crate::error::{Chain, Error};
+use crate::store::attempt::{Verdict, by_code};
 use crate::store::row::{ID, TTL};
 
 /// How long a new table may take to become active; DynamoDB usually takes some ten seconds.
 const LONGEST_CREATION: Duration = Duration::from_secs(60);
 
-/// How long the look at the table may keep an application from starting.
-const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// How long one call may keep an application from starting.
+const LONGEST_CALL: Duration = Duration::from_secs(5);
 
 /// What is known of the table: see [`Sessions::table_status`](crate::Sessions::table_status).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ where
 {
     match &error {
         SdkError::ServiceError(service) => match service.err().code() {
+            code @ Some(_) if matches!(by_code(code), Verdict::Busy | Verdict::Fault) => {
+                Trouble::Other(Error::unavailable(action, error))
+            }
             Some("ResourceNotFoundException") => Trouble::Missing,
             Some(
                 "AccessDeniedException"
@@ -68,8 +73,16 @@ where
     }
 }
 
+/// A client like this one that gives a call up after a while: one that the application brought need not do so.
+fn bounded(client: &Client) -> Client {
+    let timeouts = client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
+    let timeouts = timeouts.operation_timeout(LONGEST_CALL).build();
+    Client::from_conf(client.config().to_builder().timeout_config(timeouts).build())
+}
+
 /// Looks at the table, its key and its TTL.
 pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, Error> {
+    let client = &bounded(client);
     let mut status = TableStatus { exists: true, problems: Vec::new(), notes: Vec::new() };
     let described = match client.describe_table().table_name(table).send().await {
         Ok(output) => output.table,
@@ -114,10 +127,14 @@ fn key_problem(table: &str, keys: &[KeySchemaElement], types: &[AttributeDefinit
     match keys {
         [key] if key.attribute_name == ID && key.key_type == KeyType::Hash && is_string => None,
         _ => {
-            let names: Vec<_> = keys.iter().map(|key| key.attribute_name.as_str()).collect();
+            let described = keys.iter().map(|key| {
+                let kind = types.iter().find(|kind| kind.attribute_name == key.attribute_name);
+                let kind = kind.map_or("?", |kind| kind.attribute_type.as_str());
+                format!("`{}` ({kind}, {})", key.attribute_name, key.key_type)
+            });
             Some(format!(
-                "the table `{table}` has the key `{}`, sessions need the string hash key `{ID}` alone; name another table",
-                names.join("`, `")
+                "the table `{table}` has the key {}, sessions need the string hash key `{ID}` alone; name another table",
+                described.collect::<Vec<_>>().join(", ")
             ))
         }
     }
@@ -137,6 +154,7 @@ fn ttl_problem(table: &str, status: Option<&TimeToLiveStatus>, attribute: Option
 
 /// Creates the table, billed on demand, and switches its TTL on; does what of it is not done yet.
 pub(crate) async fn create(client: &Client, table: &str) -> Result<(), Error> {
+    let client = &bounded(client);
     let error = |trouble| match trouble {
         Trouble::Other(error) => error,
         Trouble::Missing => Error::rejected("create the table", Refused("the table vanished")),
@@ -206,14 +224,10 @@ pub(crate) async fn prepare(config: &Config, client: &Client) -> Result<(), ()> 
     if config.verify == Verify::Off {
         return Ok(());
     }
-    let status = match timeout(LONGEST_LOOK, status(client, &config.table)).await {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => {
+    let status = match status(client, &config.table).await {
+        Ok(status) => status,
+        Err(error) => {
             log::warn!("the table `{}` could not be looked at: {}", config.table, Chain(&error));
-            return Ok(());
-        }
-        Err(_) => {
-            log::warn!("the table `{}` could not be looked at within {} s", config.table, LONGEST_LOOK.as_secs());
             return Ok(());
         }
     };

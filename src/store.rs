@@ -24,6 +24,7 @@ pub(crate) mod client;
 pub(crate) mod commit;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
+mod expression;
 pub(crate) mod row;
 pub(crate) mod table;
 mod write;

@@ -19,8 +19,8 @@ use rocket::tokio::io::AsyncReadExt;
 use rocket::{State, get, routes};
 use rocket_dynamodb_sessions::testing::{Effect, On};
 use rocket_dynamodb_sessions::{
-    Config, CookieConfig, Endpoint, Error, Handle, InvalidHandle, Lifetime, OnOutage, Session, SessionId, SessionStatus,
-    Sessions, Share, Verify,
+    Config, CookieConfig, Endpoint, Error, Handle, InvalidHandle, Lifetime, OnOutage, Session, SessionId,
+    SessionStatus, Sessions, Share, Verify,
 };
 use serde_json::{Value, json};
 use support::{Bed, cookie, endpoint, logs, seed, sessions, set_cookies};
@@ -120,24 +120,31 @@ fn spellings(id: &str) -> Vec<String> {
     all
 }
 
-/// The places where an ID stands, with the text. Thousands of spellings are looked for in megabytes of log: by their
-/// first bytes, and only then as a whole.
+/// The places where an ID stands, with the text. Thousands of spellings are looked for in a hundred megabytes of log: by
+/// their first three bytes, then by eight, and only then as a whole.
 fn leaks(ids: &[String], texts: &[(String, String)]) -> Vec<String> {
+    let mut starts = vec![false; 1 << 24];
     let mut needles: HashMap<[u8; 8], Vec<Vec<u8>>> = HashMap::new();
     for spelling in ids.iter().flat_map(|id| spellings(id)) {
         let bytes = spelling.into_bytes();
+        starts[bytes[..3].iter().fold(0, |start, byte| start << 8 | usize::from(*byte))] = true;
         needles.entry(bytes[..8].try_into().expect("eight bytes")).or_default().push(bytes);
     }
-    let found = texts.iter().filter(|(_, text)| {
-        let bytes = text.as_bytes();
-        (0..bytes.len().saturating_sub(7)).any(|at| {
-            // A run of one letter, as the large values are, is no ID.
-            let start: [u8; 8] = bytes[at..at + 8].try_into().expect("eight bytes");
-            start != [b'x'; 8]
-                && needles.get(&start).is_some_and(|all| all.iter().any(|needle| bytes[at..].starts_with(needle)))
-        })
-    });
-    found.map(|(what, text)| format!("{what}: {text}")).collect()
+    let leaks = |text: &str| {
+        let (bytes, mut start) = (text.as_bytes(), 0);
+        for (end, byte) in bytes.iter().enumerate() {
+            start = (start << 8 | usize::from(*byte)) & 0xff_ffff;
+            if end >= 2 && starts[start] {
+                let rest = &bytes[end - 2..];
+                let candidates = rest.first_chunk::<8>().and_then(|start| needles.get(start));
+                if candidates.is_some_and(|all| all.iter().any(|needle| rest.starts_with(needle))) {
+                    return true;
+                }
+            }
+        }
+        false
+    };
+    texts.iter().filter(|(_, text)| leaks(text)).map(|(what, text)| format!("{what}: {text}")).collect()
 }
 
 /// Does to the session what the path says, flushes, and reports.
@@ -155,10 +162,12 @@ async fn act(what: &str, session: Result<Session, Error>, witness: &State<Witnes
         "large" => session.insert("large", "x".repeat(30_000)),
         "too-large" => session.insert("large", "x".repeat(500_000)),
         "type" => session.insert("n", "text").and_then(|()| session.get::<u64>("n").map(drop)),
-        "panic-later" => session.update("n", |n: Option<u64>| {
-            assert!(n.is_none_or(|n| n < 100), "a bug");
-            n.unwrap_or(0) + 1
-        }).map(drop),
+        "panic-later" => session
+            .update("n", |n: Option<u64>| {
+                assert!(n.is_none_or(|n| n < 100), "a bug");
+                n.unwrap_or(0) + 1
+            })
+            .map(drop),
         "remember" => {
             session.remember(false);
             Ok(())
@@ -222,8 +231,23 @@ fn hold(session: Session) -> Result<(), Error> {
 }
 
 const DEEDS: [&str; 17] = [
-    "read", "bump", "login", "cycle", "ttl", "no-ttl", "large", "too-large", "type", "remember", "remove", "take", "empty", "logout",
-    "swap", "fail", "panic",
+    "read",
+    "bump",
+    "login",
+    "cycle",
+    "ttl",
+    "no-ttl",
+    "large",
+    "too-large",
+    "type",
+    "remember",
+    "remove",
+    "take",
+    "empty",
+    "logout",
+    "swap",
+    "fail",
+    "panic",
 ];
 
 /// Two nodes on one table: commits of one row in one process wait for each other.
@@ -324,7 +348,9 @@ async fn busy(witness: &Witness, change: impl Fn(&mut Config)) {
         }
         let handle = sessions(client).handle_of(&run.seed().await);
         bed.faults.inject(On::any().always(), trouble);
-        for result in [sessions(client).revoke(&handle).await.map(drop), sessions(client).table_status().await.map(drop)] {
+        for result in
+            [sessions(client).revoke(&handle).await.map(drop), sessions(client).table_status().await.map(drop)]
+        {
             if let Err(error) = result {
                 witness.error(&error);
             }
@@ -335,7 +361,8 @@ async fn busy(witness: &Witness, change: impl Fn(&mut Config)) {
     // Rows that cannot be decoded, are of a newer format, or change meanwhile: conflicts, gone, superseded, led.
     for (name, value) in [("data", "{"), ("data", "gAR9lC4="), ("format", "2")] {
         for deed in ["bump", "login", "logout", "swap"] {
-            let value = if name == "format" { AttributeValue::N(value.into()) } else { AttributeValue::S(value.into()) };
+            let value =
+                if name == "format" { AttributeValue::N(value.into()) } else { AttributeValue::S(value.into()) };
             let id = run.seed().await;
             run.change(&id, |row| drop(row.insert(name.into(), value))).await;
             run.act(deed, &id).await;
@@ -461,7 +488,8 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
 
     // Rocket and hyper print requests and responses with their cookies at the level `debug`: that is theirs.
     let lines = logs::all();
-    let looked_at = |target: &str| ["rocket_dynamodb_sessions", "aws", "dynoxide"].iter().any(|own| target.starts_with(own));
+    let looked_at =
+        |target: &str| ["rocket_dynamodb_sessions", "aws", "dynoxide"].iter().any(|own| target.starts_with(own));
     let lines: Vec<_> = lines.into_iter().filter(|line| looked_at(&line.target)).collect();
     let count = |own: &str| lines.iter().filter(|line| line.target.starts_with(own)).count();
     let (ours, sdk) = (count("rocket_dynamodb_sessions"), count("aws"));
@@ -477,7 +505,10 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
         "panicked when it was replayed",
         "a session takes",
     ] {
-        assert!(lines.iter().any(|line| line.is_ours() && line.text.contains(said)), "no line of the run says `{said}`");
+        assert!(
+            lines.iter().any(|line| line.is_ours() && line.text.contains(said)),
+            "no line of the run says `{said}`"
+        );
     }
     texts.extend(lines.into_iter().map(|line| (format!("{} {}", line.level, line.target), line.text)));
     // The SDK says the same with each request.
@@ -486,10 +517,6 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
     let start = std::time::Instant::now();
     let leaks = leaks(&ids, &texts);
     eprintln!("scan {:?} of {} bytes", start.elapsed(), texts.iter().map(|t| t.1.len()).sum::<usize>());
-    let mut by: HashMap<&str, (usize, usize)> = HashMap::new();
-    for (w, t) in &texts { let e = by.entry(w).or_default(); e.0 += 1; e.1 += t.len(); }
-    let mut by: Vec<_> = by.into_iter().collect(); by.sort_by_key(|x| x.1.1);
-    for x in by.iter().rev().take(12) { eprintln!("{x:?}"); }
     assert!(leaks.is_empty(), "{} leaks, such as {}", leaks.len(), leaks[0]);
     eprintln!(
         "{} IDs, {} texts, of them {ours} log lines of this crate and {sdk} of the SDK: none tells an ID",

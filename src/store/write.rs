@@ -1,30 +1,23 @@
 //! The writes of the store: each names its condition, and a failed condition brings the current row back with it.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use crate::error::Error;
 use crate::id::RowKey;
 use crate::store::attempt::{Answer, Judge};
+use crate::store::expression::{Change, Expression};
 use crate::store::row::{
-    COOKIE, DATA, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, STARTED, SUCCESSOR, Stored, TOKENS, TTL, Version,
-    number, text,
+    COOKIE, DATA, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, STARTED, Stored, TOKENS, TTL, number, text,
 };
 use crate::store::{Budget, Store};
 
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 const NEW: &str = "attribute_not_exists(#id)";
-const NO_TOMBSTONE: &str = "attribute_not_exists(#successor)";
-const LIVE: &str = "attribute_exists(#id) AND attribute_not_exists(#successor) AND #ttl > :now";
-
 /// How a conditional write ended, where DynamoDB answered.
 #[derive(Debug)]
 pub(crate) enum Written {
@@ -32,76 +25,6 @@ pub(crate) enum Written {
     Done { old: Option<Item>, repeated: bool },
     /// The condition failed, and this is the row that stands there.
     Failed { found: Option<Item>, new: Option<Item>, repeated: bool },
-}
-
-/// An expression with its names and values.
-#[derive(Clone, Debug, Default)]
-struct Expression {
-    names: HashMap<String, String>,
-    values: HashMap<String, AttributeValue>,
-    condition: String,
-}
-
-impl Expression {
-    /// The row is live, when this is sent.
-    fn live(now: i64) -> Self {
-        let mut live = Self { condition: LIVE.into(), ..Self::default() };
-        live.name(ID).name(SUCCESSOR).name(TTL).value(":now", number(now));
-        live
-    }
-
-    /// The row is live and is the one that was read. Without a `modified`, `attribute_exists` stands beside it in `LIVE`.
-    fn seen(version: &Version, now: i64) -> Self {
-        let mut seen = Self::live(now);
-        seen.name(MODIFIED);
-        match &version.0 {
-            Some(modified) => {
-                seen.condition.push_str(" AND #modified = :seen");
-                seen.value(":seen", modified.clone());
-            }
-            None => seen.condition.push_str(" AND attribute_not_exists(#modified)"),
-        }
-        seen
-    }
-
-    fn name(&mut self, name: &str) -> &mut Self {
-        self.names.insert(format!("#{name}"), name.to_owned());
-        self
-    }
-
-    fn value(&mut self, name: &str, value: AttributeValue) -> &mut Self {
-        self.values.insert(name.to_owned(), value);
-        self
-    }
-}
-
-/// Builds `SET … REMOVE …`.
-#[derive(Debug, Default)]
-struct Change {
-    set: Vec<String>,
-    remove: Vec<String>,
-}
-
-impl Change {
-    fn put(&mut self, on: &mut Expression, name: &str, value: Option<AttributeValue>) {
-        on.name(name);
-        match value {
-            Some(value) => {
-                on.value(&format!(":{name}"), value);
-                self.set.push(format!("#{name} = :{name}"));
-            }
-            None => self.remove.push(format!("#{name}")),
-        }
-    }
-
-    fn expression(&self) -> String {
-        let mut expression = format!("SET {}", self.set.join(", "));
-        if !self.remove.is_empty() {
-            expression.push_str(" REMOVE ");
-            expression.push_str(&self.remove.join(", "));
-        }
-        expression
-    }
 }
 
 /// The row that a failed single write brings back.
@@ -238,8 +161,7 @@ impl Store {
 
     /// Deletes a row because its session was invalidated or revoked. Condition: no tombstone.
     pub(super) async fn delete_ended(&self, key: &RowKey, budget: &Budget) -> Result<Written, Error> {
-        let mut on = Expression { condition: NO_TOMBSTONE.into(), ..Expression::default() };
-        on.name(SUCCESSOR);
+        let on = Expression::no_tombstone();
         self.delete_item(key, "invalidate", &on, budget).await
     }
 
@@ -295,11 +217,7 @@ impl Store {
         now: i64,
         budget: &Budget,
     ) -> Result<Written, Error> {
-        let mut on = Expression::live(now);
-        if undecodable {
-            on = Expression { condition: NO_TOMBSTONE.into(), ..Expression::default() };
-            on.name(SUCCESSOR);
-        }
+        let on = if undecodable { Expression::no_tombstone() } else { Expression::live(now) };
         let delete = Delete::builder()
             .table_name(&self.table)
             .key(ID, text(old.as_str()))

@@ -1,0 +1,105 @@
+//! The life of a session: who it belongs to, how long it lasts, when it is stored, and how it ends.
+
+use std::time::Duration;
+
+use crate::config::Lifetime;
+use crate::error::Error;
+use crate::ops::Op;
+use crate::session::{Session, writable};
+
+impl Session {
+    /// Binds the session to a principal: gives it a new ID, so that one planted before opens nothing, and restarts the
+    /// absolute timeout. A visitor's data is kept, that of another principal is not.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the head of the response was sent, or the store could not be asked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use rocket_dynamodb_sessions::{Error, Session};
+    /// #[rocket::post("/login")]
+    /// fn login(session: Session) -> Result<(), Error> {
+    ///     // … once the password is checked:
+    ///     session.login("user-17")
+    /// }
+    /// ```
+    pub fn login(&self, principal: impl Into<String>) -> Result<(), Error> {
+        self.push_rotation(Op::Login(principal.into()))
+    }
+
+    /// Returns the principal that the session is bound to.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        self.inner.lock().state.view().content.principal.clone()
+    }
+
+    /// Gives the session a new ID, with the same privileges; requests in flight with the old one go on working.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the head of the response was sent, or the store could not be asked.
+    pub fn cycle_id(&self) -> Result<(), Error> {
+        self.push_rotation(Op::Cycle)
+    }
+
+    /// Ends the session: signs the user out. What requests in flight still write is dropped, also when they rotated the ID;
+    /// what this request stores afterwards, such as a flash message, goes to a new session.
+    ///
+    /// It is carried out even when the handler answers 5xx or panics. Where the store fails, the client gets 503.
+    pub fn invalidate(&self) {
+        self.inner.lock().state.push(Op::Invalidate);
+    }
+
+    /// Gives this session a lifetime of its own, kept in its row, or takes it back with `None`. It shortens the idle timeout
+    /// of the configuration, and never prolongs it.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Session::insert); and when the lifetime is shorter than a second or longer than ten years.
+    pub fn set_ttl(&self, lifetime: impl Into<Option<Duration>>) -> Result<(), Error> {
+        let lifetime =
+            lifetime.into().map(|lifetime| Lifetime::new(lifetime).map_err(|_| Error::Lifetime)).transpose()?;
+        self.push(Op::SetTtl(lifetime.map(|lifetime| lifetime.as_secs())))
+    }
+
+    /// Chooses between a cookie that outlives the browser (`true`) and one that does not, for this session.
+    pub fn remember(&self, remember: bool) {
+        self.inner.lock().state.push(Op::Remember(remember));
+    }
+
+    /// Keeps this request from refreshing the lifetime, as suits a page that polls: a tab left open is no activity.
+    pub fn skip_renewal(&self) {
+        self.inner.lock().renew = false;
+    }
+
+    /// Stores what was changed so far, and waits for it. The client is told of it whatever this request then answers.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store could not be asked, the session is too large, or an `update` failed over a newer row.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.inner.flush().await
+    }
+
+    /// Reads the row again, as a long-lived stream should before it trusts what it loaded when it began. What was changed
+    /// and not yet stored stays.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the store could not be asked.
+    pub async fn reload(&self) -> Result<(), Error> {
+        self.inner.reload().await
+    }
+
+    fn push_rotation(&self, op: Op) -> Result<(), Error> {
+        let mut cell = self.inner.lock();
+        if cell.closed {
+            return Err(Error::HeadSent);
+        }
+        writable(&cell)?;
+        cell.state.push(op);
+        Ok(())
+    }
+}

@@ -220,13 +220,13 @@ impl Inner {
         let mut loaded = budget.spend(self.shared.store.load_row(&key, led, &budget)).await?;
         // This session had a row; where it is absent now, it ended.
         if let (Origin::Fresh { .. }, Origin::Live { .. }) = (&loaded.origin, self.lock().state.origin()) {
-            loaded.origin = Origin::Gone;
+            loaded.origin = Origin::Gone { trail: false };
         }
         {
             let mut cell = self.lock();
             cell.outage = None;
             // The ID that an earlier flush was to tell has ended, or is an older one by now.
-            if matches!(loaded.origin, Origin::Gone | Origin::Superseded | Origin::Live { led: true, .. }) {
+            if matches!(loaded.origin, Origin::Gone { .. } | Origin::Superseded | Origin::Live { led: true, .. }) {
                 cell.told = Told::Nothing;
             }
         }

@@ -98,13 +98,19 @@ pub(crate) fn plan(origin: &Origin, log: &[Op], means: Means, policy: &Policy, n
         Origin::Undecodable => create(&view),
         // The old ID ended for a reason: only a login starts a session from there.
         Origin::Fresh { trail: true } if !view.invalidated && !empty => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Fresh { trail: true } if (view.login || view.invalidated) && !empty => {
+        Origin::Superseded | Origin::Gone { trail: true } | Origin::Fresh { trail: true }
+            if (view.login || view.invalidated) && !empty =>
+        {
             create(&view)
         }
-        Origin::Superseded | Origin::Fresh { trail: true } if view.invalidated => Plan::Invalidate,
-        Origin::Gone if view.login && !empty => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Gone if view != View::default() && !(view.invalidated && empty) => Plan::Drop,
-        Origin::Superseded | Origin::Gone | Origin::Fresh { trail: true } => Plan::Nothing,
+        Origin::Superseded | Origin::Gone { trail: true } | Origin::Fresh { trail: true } if view.invalidated => {
+            Plan::Invalidate
+        }
+        Origin::Gone { .. } if view.login && !empty => Plan::Create(fresh(&view, policy, now)),
+        Origin::Superseded | Origin::Gone { .. } if view != View::default() && !(view.invalidated && empty) => {
+            Plan::Drop
+        }
+        Origin::Superseded | Origin::Gone { .. } | Origin::Fresh { trail: true } => Plan::Nothing,
     })
 }
 

@@ -257,7 +257,7 @@ impl Session {
             Origin::Fresh { .. } => SessionStatus::Fresh,
             Origin::Live { .. } => SessionStatus::Live,
             Origin::Superseded => SessionStatus::Superseded,
-            Origin::Gone => SessionStatus::Gone,
+            Origin::Gone { .. } => SessionStatus::Gone,
             Origin::Undecodable => SessionStatus::Undecodable,
             Origin::Unavailable => SessionStatus::Unavailable,
         }

@@ -29,7 +29,8 @@ pub(crate) enum Origin {
     /// A login gave the session another ID, which this client does not hold.
     Superseded,
     /// There was a row, and it ended.
-    Gone,
+    /// `trail`: an expired tombstone still names a successor.
+    Gone { trail: bool },
     /// A row that cannot be decoded.
     Undecodable,
     /// The store could not be asked, and the configuration says to go on without.
@@ -127,8 +128,8 @@ impl State {
     pub(crate) fn wants_new_id(&self) -> bool {
         let starts = match self.origin {
             Origin::Live { .. } => self.view.rotation.is_some() || self.view.invalidated,
-            Origin::Superseded => self.view.login || self.view.invalidated,
-            Origin::Gone => self.view.login,
+            Origin::Superseded | Origin::Gone { trail: true } => self.view.login || self.view.invalidated,
+            Origin::Gone { trail: false } => self.view.login,
             Origin::Unavailable => false,
             Origin::Fresh { .. } | Origin::Undecodable => true,
         };

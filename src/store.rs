@@ -67,6 +67,11 @@ impl Budget {
         start.unwrap_or_else(Instant::now) + *self.left.lock()
     }
 
+    /// Whether the work that runs now has no time left.
+    fn is_spent(&self) -> bool {
+        Instant::now() >= self.deadline()
+    }
+
     async fn wait<T>(&self, action: &'static str, work: impl Future<Output = T>) -> Result<T, Error> {
         timeout_at(self.deadline(), work).await.map_err(|late| Error::unavailable(action, late))
     }
@@ -88,7 +93,12 @@ pub(crate) struct Loaded {
 
 impl Loaded {
     pub(crate) const FRESH: Self = Self { origin: Origin::FRESH, place: Place { key: None, stored: None } };
-    const GONE: Self = Self { origin: Origin::Gone, place: Place { key: None, stored: None } };
+    const GONE: Self = Self { origin: Origin::Gone { trail: false }, place: Place { key: None, stored: None } };
+
+    /// The session ended for this request; the tombstone under `key` still names what became of it.
+    fn gone_with_trail(key: RowKey) -> Self {
+        Self { origin: Origin::Gone { trail: true }, place: Place { key: Some(key), stored: None } }
+    }
 
     fn live(row: Stored, led: bool) -> Self {
         let origin = Origin::Live { snapshot: row.snapshot.clone(), led };
@@ -174,7 +184,8 @@ impl Store {
                 Found::Tombstone { kind: Rotation::Login, expired: false, .. } => {
                     return Ok(Loaded { origin: Origin::Superseded, place: Place { key: Some(key), stored: None } });
                 }
-                Found::Absent | Found::Expired | Found::Tombstone { .. } if led => return Ok(Loaded::GONE),
+                Found::Absent | Found::Expired if led => return Ok(Loaded::GONE),
+                Found::Tombstone { .. } if led => return Ok(Loaded::gone_with_trail(key)),
                 // To everybody but an `invalidate`, which ends what became of the session, this ID is unknown.
                 Found::Tombstone { .. } => {
                     let place = Place { key: Some(key), stored: None };

@@ -208,6 +208,25 @@ async fn a_sign_out_behind_more_than_four_rotations_answers_503_and_not_that_it_
 }
 
 #[rocket::async_test]
+async fn a_sign_out_after_a_flush_that_met_an_expired_tombstone_ends_the_successor() {
+    // The flush has found the session gone; the sign-out still has to end what the cycle made of it.
+    for act in ["insert:x=1,flush", "flush"] {
+        let node = Node::new().await;
+        let id = seed_due(&node).await;
+        let (answer, cycled) = node
+            .slow(&id, &format!("wait,{act},invalidate"), async {
+                let cycled = node.ask(&id, "cycle").await.id();
+                node.bed.advance(301);
+                cycled
+            })
+            .await;
+        assert_eq!(node.live().await.len(), 0, "{act}");
+        answer.removes();
+        node.ask(&cycled, "look").await.says("Fresh nobody {}");
+    }
+}
+
+#[rocket::async_test]
 async fn revoking_the_handle_of_an_old_id_ends_what_rotations_made_of_the_session() {
     let node = Node::new().await;
     for seconds in [0, SIX_MINUTES] {

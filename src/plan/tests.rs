@@ -108,7 +108,8 @@ fn origin(name: &str) -> Origin {
         "fresh" => Origin::FRESH,
         "trail" => Origin::Fresh { trail: true },
         "superseded" => Origin::Superseded,
-        "gone" => Origin::Gone,
+        "gone" => Origin::Gone { trail: false },
+        "gone trail" => Origin::Gone { trail: true },
         "undecodable" => Origin::Undecodable,
         "unavailable" => Origin::Unavailable,
         _ => live(age(name.trim_start_matches('~')), name.starts_with('~')),
@@ -393,4 +394,14 @@ fn check(origin: &Origin, plan: &Plan, means: Means, case: &str) {
     }
     let needs_a_row = matches!(plan, Plan::Touch(_) | Plan::Update(_) | Plan::Delete | Plan::Rotate(..));
     assert!(!needs_a_row || matches!(origin, Origin::Live { .. }), "no row to write over: {case}");
+}
+
+#[test]
+fn a_gone_session_with_a_trail_is_signed_out_at_the_end_of_the_trail() {
+    let plan = |log: &[Op]| plan(&origin("gone trail"), log, ALL, &POLICY, NOW).expect("no update fails");
+    assert_eq!(kind(&plan(&[Op::Invalidate])), "end");
+    assert_eq!(kind(&plan(&[Op::Invalidate, Op::Insert("k".into(), json!(1))])), "repl");
+    assert_eq!(kind(&plan(&[Op::Login("ann".into())])), "new");
+    assert_eq!(kind(&plan(&[Op::Insert("k".into(), json!(1))])), "drop");
+    assert_eq!(kind(&plan(&[])), "-");
 }

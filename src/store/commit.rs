@@ -1,5 +1,7 @@
 //! The commit: from a plan to what the table then holds, whoever writes beside it.
 
+mod end;
+
 use std::sync::Arc;
 
 use crate::error::Error;
@@ -91,6 +93,10 @@ impl Run<'_> {
                 Step::Created(row, telling) => (Loaded::live(row, false), telling, Some(self.batch.candidate)),
                 Step::Again(at) => {
                     conflicts += 1;
+                    // Each write is bounded; what they find may change for ever.
+                    if self.budget.is_spent() {
+                        return Err(Error::unavailable("commit", Contended));
+                    }
                     self.at = at;
                     continue;
                 }
@@ -103,7 +109,7 @@ impl Run<'_> {
     }
 
     async fn write(&mut self, plan: Plan) -> Result<Step, Error> {
-        let silent = matches!(self.at.origin, Origin::Superseded | Origin::Gone);
+        let silent = matches!(self.at.origin, Origin::Superseded | Origin::Gone { .. });
         match plan {
             Plan::Nothing if !silent => Ok(Step::Done(self.at.clone(), Telling::Nothing)),
             Plan::Nothing | Plan::Drop => Ok(Step::Done(self.at.clone(), Telling::Silence)),
@@ -254,68 +260,6 @@ impl Run<'_> {
         self.created(key, item, telling).await
     }
 
-    async fn invalidate(&mut self) -> Result<Step, Error> {
-        match self.store.delete_ended(self.key(), self.budget).await? {
-            Written::Done { old, .. } => match self.read(self.key(), old) {
-                Found::Live(_) | Found::Undecodable(_) | Found::Newer(_) => {
-                    Ok(Step::Done(Loaded::FRESH, Telling::Remove))
-                }
-                _ => Ok(Step::Done(Loaded::GONE, Telling::Silence)),
-            },
-            Written::Failed { found, .. } => match self.read(self.key(), found) {
-                Found::Tombstone { successor, .. } => self.follow(successor),
-                _ => Ok(Step::Done(Loaded::GONE, Telling::Silence)),
-            },
-        }
-    }
-
-    /// Goes on at the successor of a tombstone, expired or not: whoever ends a session ends what became of it.
-    fn follow(&mut self, successor: RowKey) -> Result<Step, Error> {
-        self.hop()?;
-        let place = Place { key: Some(successor), stored: None };
-        Ok(Step::Again(Loaded { origin: Origin::Superseded, place }))
-    }
-
-    async fn replace(&mut self, next: Next) -> Result<Step, Error> {
-        let now = self.store.now().timestamp();
-        let undecodable = self.at.origin == Origin::Undecodable;
-        let (old, new) = (self.key().clone(), self.new_row(next.snapshot, None));
-        let telling = Telling::Set { until: new.snapshot.cookie };
-        match self.store.replace(&old, undecodable, &new, now, self.budget).await? {
-            Written::Done { repeated: false, .. } => Ok(Step::Created(new, telling)),
-            Written::Done { .. } => self.look(&new.key, telling).await,
-            Written::Failed { new: Some(item), .. } if has_token(&item, self.batch.token) => {
-                self.created(&new.key, Some(item), telling).await
-            }
-            Written::Failed { found: None, repeated: true, .. } => {
-                // The old row may be absent because an earlier attempt of ours deleted it.
-                let item = self.store.get(&new.key, true, self.budget).await?;
-                match item {
-                    Some(item) if has_token(&item, self.batch.token) => {
-                        self.created(&new.key, Some(item), telling).await
-                    }
-                    _ => Ok(Step::Again(Loaded::GONE)),
-                }
-            }
-            Written::Failed { found, new: taken, .. } => match self.read(&old, found) {
-                Found::Tombstone { successor, .. } => self.follow_replacing(successor),
-                Found::Live(row) if taken.is_some() => {
-                    self.at = Loaded::live(row, false);
-                    Ok(self.another_id())
-                }
-                _ => Ok(Step::Again(Loaded::GONE)),
-            },
-        }
-    }
-
-    /// As `follow`; what comes after the `invalidate` is still to be stored, so the successor counts as loaded.
-    fn follow_replacing(&mut self, successor: RowKey) -> Result<Step, Error> {
-        self.hop()?;
-        let place = Place { key: Some(successor), stored: None };
-        let origin = Origin::Live { snapshot: Arc::new(Snapshot::empty()), led: true };
-        Ok(Step::Again(Loaded { origin, place }))
-    }
-
     /// A condition failed, and not because of our own write: what the row has become decides.
     async fn conflict(&mut self, found: Option<Item>) -> Result<Step, Error> {
         let key = self.key().clone();
@@ -335,7 +279,8 @@ impl Run<'_> {
             }
             Found::Undecodable(reason) => return Err(Error::Undecodable { reason }),
             Found::Newer(found) => return Err(Error::newer(found)),
-            Found::Absent | Found::Expired | Found::Tombstone { .. } => Loaded::GONE,
+            Found::Tombstone { .. } => Loaded::gone_with_trail(key),
+            Found::Absent | Found::Expired => Loaded::GONE,
         }))
     }
 
@@ -353,6 +298,10 @@ impl Run<'_> {
         if self.hops > MOST_HOPS { Err(Error::unavailable("follow tombstones", TooManyHops)) } else { Ok(()) }
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("other writers changed the row until the time was up")]
+struct Contended;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the session was rotated more than {MOST_HOPS} times meanwhile")]

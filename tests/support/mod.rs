@@ -139,8 +139,7 @@ pub fn sessions(client: &Client) -> &Sessions {
 
 /// Stores a session with one value, and returns its ID.
 pub async fn seed(client: &Client, principal: Option<&str>, data: &[(&str, serde_json::Value)]) -> SessionId {
-    let id = sessions(client).seed(principal, data).await.expect("the store answers");
-    id
+    sessions(client).seed(principal, data).await.expect("the store answers")
 }
 
 /// A row as another program writes it.

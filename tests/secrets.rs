@@ -464,6 +464,9 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
     witness.debug("SessionId in others", &(Some(id), vec![id], Ok::<_, ()>(id)));
     witness.both("InvalidHandle", &id.expose().parse::<Handle>().expect_err("an ID is no handle"));
     witness.both("InvalidHandle", &InvalidHandle);
+    witness.both("ValueError", &Share::new(2.0).expect_err("no share"));
+    let config = Config { attempts: 0, ..Config::default() };
+    witness.both("ConfigError", &config.validate(true).expect_err("no attempts"));
     witness.debug("words", &(Verify::Fail, OnOutage::Fail, SessionStatus::Live, CookieConfig::default()));
     witness.debug("values", &(Lifetime::new(Duration::from_secs(60)), Share::new(0.5), Endpoint::Memory));
 

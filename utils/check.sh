@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The environment of whoever runs this must not reach the tests.
-unset ROCKET_PROFILE ROCKET_SESSIONS ROCKET_DYNAMODB_SESSIONS_ENDPOINT AWS_ACCESS_KEY_ID AWS_REGION AWS_PROFILE
+unset ROCKET_PROFILE ROCKET_CONFIG ROCKET_SESSIONS ROCKET_DYNAMODB_SESSIONS_ENDPOINT AWS_ACCESS_KEY_ID AWS_REGION AWS_PROFILE
 export AWS_EC2_METADATA_DISABLED=true
 
 work=$(mktemp -d)
@@ -91,7 +91,7 @@ look() { local_aws aws dynamodb "$@" --table-name created --endpoint-url "$emula
 echo "key, billing and TTL are as they should be"
 
 step "the tests over HTTP, against the engine's own server"
-over_http=(first_light races lost_answers contention lives holders streams client_input failures)
+over_http=(first_light races lost_answers contention lives holders streams client_input failures model)
 ROCKET_DYNAMODB_SESSIONS_ENDPOINT=$emulator cargo test "${over_http[@]/#/--test=}"
 
 step "the sequential tests, against moto"
@@ -99,8 +99,9 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 "$work/venv/bin/moto_server" -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
 started+=($!)
 moto=$(address "$work/moto.log" 'http://127\.0\.0\.1:[0-9]+')
-# moto restores a copy of the whole table when a transaction fails: what runs in parallel loses writes there.
-ROCKET_DYNAMODB_SESSIONS_ENDPOINT=$moto ROCKET_DYNAMODB_SESSIONS_SEQUENTIAL=1 \
-  cargo test --test=first_light --test=lost_answers --test=lives -- --test-threads=1
+# moto's writes are not atomic among each other, so what a test sends in parallel on purpose is left out.
+sequential=(first_light races lost_answers lives)
+ROCKET_DYNAMODB_SESSIONS_ENDPOINT=$moto cargo test "${sequential[@]/#/--test=}" -- --test-threads=1 \
+  --skip twenty_parallel --skip ten_parallel --skip parallel_changes
 
 step "all is well"

@@ -737,10 +737,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 4..30)
 }
 
-/// `PROPTEST_CASES` sets the number of programs.
+/// `PROPTEST_CASES` sets the number of programs; `utils/check.sh` runs some thousand.
 #[test]
 fn random_programs_of_requests_keep_the_promises() {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(1_000);
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
     // Over HTTP a request costs a hundred times as much.
     let cases = if support::endpoint().is_some() { cases / 20 } else { cases };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

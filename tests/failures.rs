@@ -290,14 +290,12 @@ async fn one_transient_error_costs_less_than_150_ms_and_is_not_seen_by_the_clien
     if is_remote() {
         return;
     }
-    let quick = |effect: &Effect| match effect {
-        Effect::Hang | Effect::Delay(_) | Effect::AccessDenied | Effect::Exception("ResourceNotFoundException") => {
-            false
-        }
-        _ => true,
+    let lasting = |effect: &Effect| {
+        matches!(effect, Effect::Hang | Effect::Delay(_) | Effect::AccessDenied)
+            || *effect == Effect::Exception("ResourceNotFoundException")
     };
     let mut longest = Duration::ZERO;
-    for trouble in troubles().into_iter().filter(quick) {
+    for trouble in troubles().into_iter().filter(|trouble| !lasting(trouble)) {
         let bed = bed();
         let client = bed.client(all_routes()).await;
         for (path, operation) in CHANGES.into_iter().chain([REFRESH]) {

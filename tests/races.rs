@@ -112,6 +112,22 @@ async fn a_slow_request_leaves_a_session_alone_that_has_taken_the_place_of_its_o
 }
 
 #[rocket::async_test]
+async fn a_refresh_that_finds_the_session_ended_is_not_repeated_and_the_handler_can_see_it() {
+    let node = Node::new().await;
+    for (end, seen) in [("invalidate", "Gone"), ("cycle", "Live"), ("login:ann", "Superseded")] {
+        let id = seed_due(&node).await;
+        let ending = async {
+            node.ask(&id, end).await.ok();
+            node.bed.faults.reset_counts();
+        };
+        let (slow, ()) = node.slow(&id, "wait,flush,look", ending).await;
+        assert!(slow.silent().body.starts_with(&format!("flushed {seen} nobody")), "{end}: {slow:?}");
+        assert_eq!(node.bed.faults.count("UpdateItem"), 1, "{end}");
+        node.wipe().await;
+    }
+}
+
+#[rocket::async_test]
 async fn what_is_dropped_is_counted() {
     let node = Node::new().await;
     for (dropped, script) in (1..).zip(["insert:k=2", "add:n", "cycle", "set_ttl:60", "invalidate,insert:flash=1"]) {

@@ -115,6 +115,12 @@ fn spellings(id: &str) -> Vec<String> {
     let list = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
     let mut all = vec![id.to_owned(), plain.clone(), id.to_uppercase(), plain.to_uppercase(), list];
     all.extend([STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)]);
+    // Within base64 of more, behind so many bytes more than a multiple of three: the letters that are the ID's alone.
+    for before in 0..3 {
+        let longer = [&[0; 3][..before], &bytes].concat();
+        let alone = (8 * before).div_ceil(6)..8 * longer.len() / 6;
+        all.extend([&STANDARD_NO_PAD, &URL_SAFE_NO_PAD].map(|base64| base64.encode(&longer)[alone.clone()].to_owned()));
+    }
     // Half an ID is too much as well.
     all.extend([id[..18].to_owned(), id[19..].to_owned()]);
     all
@@ -545,6 +551,9 @@ fn a_leak_would_be_found_in_any_spelling() {
         URL_SAFE_NO_PAD.encode(bytes),
         format!("{bytes:?}"),
         format!("Cookie(\"session={}\")", id.expose()),
+        URL_SAFE_NO_PAD.encode([b"one".as_slice(), &bytes, b"two"].concat()),
+        URL_SAFE_NO_PAD.encode([b"four".as_slice(), &bytes, b"two"].concat()),
+        STANDARD_NO_PAD.encode([b"seven".as_slice(), &bytes, b"two"].concat()),
     ] {
         assert_eq!(leaks(&ids, &[("a line".into(), format!("before{leak}after"))]).len(), 1, "{leak}");
     }

@@ -62,7 +62,7 @@ async fn application(folder: &Path) -> Rocket<Build> {
         println!("listening on port {}", rocket.config().port);
         Box::pin(async {})
     });
-    let routes = routes![ail, seed, slow, late, events, endless, stuck, idle, spawned];
+    let routes = routes![ail, seed, slow, late, events, endless, stuck, idle, spawned, afterwards, counting];
     rocket::custom(figment).manage(faults).attach(fairing).attach(liftoff).mount("/", routes)
 }
 
@@ -77,7 +77,11 @@ async fn client(folder: &Path) -> aws_sdk_dynamodb::Client {
 /// Makes the store slow, or silent, from now on.
 #[get("/ail/<how>")]
 fn ail(how: &str, faults: &State<Faults>) {
-    let effect = if how == "slow" { Effect::Delay(Duration::from_millis(300)) } else { Effect::Hang };
+    let effect = match how {
+        "slow" => Effect::Delay(Duration::from_millis(300)),
+        "slower" => Effect::Delay(Duration::from_millis(1200)),
+        _ => Effect::Hang,
+    };
     faults.inject(On::writes().always(), effect);
 }
 
@@ -153,6 +157,50 @@ fn stuck(session: Session) -> TextStream![&'static str] {
         println!("stuck has begun");
         pending::<()>().await;
         yield "two";
+    }
+}
+
+/// Streams for ever, and changes its session only a while after the signal.
+#[get("/afterwards")]
+fn afterwards(session: Session, shutdown: Shutdown) -> TextStream![&'static str] {
+    TextStream! {
+        println!("afterwards has begun");
+        shutdown.await;
+        let mut ticks = rocket::tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..10 {
+            ticks.tick().await;
+            yield "tick ";
+        }
+        session.insert("after", "afterwards").expect("it is live");
+        loop {
+            ticks.tick().await;
+            yield "changed ";
+        }
+    }
+}
+
+/// Says how often it has counted, when it is dropped.
+struct Count(u64);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        println!("counting has ended at {}.", self.0);
+    }
+}
+
+/// Changes its session again and again, until it is cut off.
+#[get("/counting")]
+fn counting(session: Session) -> TextStream![&'static str] {
+    TextStream! {
+        let mut count = Count(0);
+        println!("counting has begun");
+        let mut ticks = rocket::tokio::time::interval(Duration::from_millis(20));
+        loop {
+            ticks.tick().await;
+            count.0 += 1;
+            session.insert("count", count.0).expect("it is live");
+            yield "tick ";
+        }
     }
 }
 
@@ -409,6 +457,42 @@ fn a_slow_store_is_waited_for() {
     let answers: Vec<_> = streams.into_iter().map(read).collect();
     assert!(answers[0].ends_with("stored") && answers[1].ends_with("stored"), "{answers:?}");
     eprintln!("with a slow store the server ended after {took:?}");
+}
+
+#[test]
+fn a_client_that_hangs_up_during_the_shutdown_takes_no_change_with_it() {
+    let mut server = Server::start();
+    let id = server.seed();
+    server.ail("slower");
+    let mut stream = server.begin("/afterwards", Some(id));
+    server.terminate();
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).contains("changed") {
+        let mut chunk = [0; 64];
+        let length = stream.read(&mut chunk).expect("the stream goes on");
+        assert!(length > 0, "the stream goes on");
+        answer.extend_from_slice(&chunk[..length]);
+    }
+    drop(stream);
+    let (output, rows, took) = server.stop();
+    assert_eq!(data(&rows), [json!({"n": 1, "after": "afterwards"})], "{output}");
+    assert!(!output.contains("cut off") && !output.contains("could not be stored"), "{output}");
+    eprintln!("with a client that hung up the server ended after {took:?}");
+}
+
+#[test]
+fn what_a_stream_changes_until_it_is_cut_is_stored() {
+    let mut server = Server::start();
+    let id = server.seed();
+    server.ail("slow");
+    let stream = server.begin("/counting", Some(id));
+    let (output, rows, took) = server.stop();
+    let count = output.split("counting has ended at ").nth(1).and_then(|rest| rest.split('.').next());
+    let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("it has ended: {output}"));
+    assert_eq!(data(&rows), [json!({"n": 1, "count": count})], "{output}");
+    assert!(!output.contains("cut off") && !output.contains("could not be stored"), "{output}");
+    eprintln!("with a stream that counted to {count} the server ended after {took:?}");
+    drop(stream);
 }
 
 #[test]

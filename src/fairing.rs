@@ -107,13 +107,15 @@ impl Fairing for SessionsFairing {
             return Err(rocket);
         }
         // Attached from here, it comes after all of the user's: its response side sees what theirs changed.
-        Ok(rocket.manage(sessions.clone()).attach(Committing { sessions }))
+        Ok(rocket.manage(sessions.clone()).attach(Committing { sessions, given: self.client.is_some() }))
     }
 }
 
 /// Opens and closes each request, and waits for what is unwritten when the server shuts down.
 struct Committing {
     sessions: Sessions,
+    /// The client is the application's own, so the configuration does not say where it leads.
+    given: bool,
 }
 
 #[rocket::async_trait]
@@ -125,7 +127,7 @@ impl Fairing for Committing {
 
     async fn on_liftoff(&self, _: &Rocket<Orbit>) {
         info!("DynamoDB sessions:");
-        for line in summary(self.sessions.config()) {
+        for line in summary(self.sessions.config(), self.given) {
             info_!("{line}");
         }
     }
@@ -187,19 +189,21 @@ impl Fairing for Committing {
         // What still runs then is cut off by Rocket, or never ends.
         let _ = timeout(longest, settled).await;
         let held = shared.in_use();
-        join_all(held.iter().filter(|inner| inner.is_due()).map(|inner| async {
+        let writes = join_all(held.iter().filter(|inner| inner.is_due()).map(|inner| async {
             if let Err(error) = inner.flush().await {
                 inner.log_failure("could not be stored at the shutdown", &error);
             }
-        }))
-        .await;
+        }));
+        // One deadline for all; what then still waits, for a commit that hangs, is cut off and says so.
+        let _ = timeout(shared.config.deadline, writes).await;
     }
 }
 
 /// What is configured, a line a subject, as Rocket prints its own configuration.
-fn summary(config: &Config) -> Vec<String> {
+fn summary(config: &Config, given: bool) -> Vec<String> {
     let cookie = &config.cookie;
     let place = match (&config.endpoint, &config.region) {
+        _ if given => "the application's own client".into(),
         (Some(endpoint), _) => endpoint.to_string(),
         (None, Some(region)) => region.clone(),
         (None, None) => "AWS, region from the environment".into(),

@@ -213,6 +213,7 @@ impl Session {
 
     /// Empties the session: data, principal and lifetime. Its row is deleted and its cookie removed.
     ///
+    /// It empties what was loaded: where the store could not be asked (`on_outage = "anonymous"`), that is nothing.
     /// To sign a user out, [`invalidate`](Session::invalidate): only that ends the session whatever runs beside it.
     pub fn clear(&self) {
         self.inner.lock().state.push(Op::Clear);

@@ -720,3 +720,17 @@ async fn an_application_that_manages_a_client_already_keeps_its_own() {
         assert!(bed.row(&client, &id).await.is_some(), "the sessions keep theirs");
     }
 }
+
+#[rocket::async_test]
+async fn each_request_is_billed_no_more_than_it_must() {
+    let bed = Bed::new();
+    let client = bed.client(all()).await;
+    let id = visited(&client).await;
+    // Units of DynamoDB: a read of up to 4 KB, a write of up to 1 KB; a transaction's writes count twice.
+    for (path, read, write) in [("/plain", 0.0, 0.0), ("/read", 1.0, 0.0), ("/", 1.0, 1.0), ("/login/ann", 1.0, 4.0)] {
+        bed.faults.reset_counts();
+        ok(&support::get(&client, path, &id).await);
+        let capacity = bed.faults.capacity();
+        assert_eq!((capacity.read, capacity.write), (read, write), "{path}");
+    }
+}

@@ -250,6 +250,10 @@ impl Run<'_> {
             // An attempt whose answer was lost may have been built upon: the new row is looked at first.
             Written::Done { .. } => self.look(&new.key, telling).await,
             Written::Failed { found: Some(item), .. } if has_token(&item, token) => self.look(&new.key, telling).await,
+            // The old row may have been busy with another transaction: then nothing but the new one says that it was us.
+            Written::Failed { new: Some(item), .. } if has_token(&item, token) => {
+                self.created(&new.key, Some(item), telling).await
+            }
             Written::Failed { new: Some(_), found: None, .. } => Ok(self.another_id()),
             Written::Failed { found, .. } => self.conflict(found).await,
         }

@@ -12,6 +12,7 @@ use rocket::http::{Cookie, Status};
 use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::tokio::join;
 use rocket::tokio::sync::Semaphore;
+use rocket::tokio::time::timeout;
 use rocket::{Route, State, get, routes};
 use rocket_dynamodb_sessions::testing::{Effect, Faults, On, Row};
 use rocket_dynamodb_sessions::{Config, Error, Session, SessionId, Sessions};
@@ -214,7 +215,7 @@ impl Node {
             self.door.open(1);
             output
         };
-        join!(self.ask(id, script), beside)
+        in_time(script, async { join!(Box::pin(self.ask(id, script)), Box::pin(beside)) }).await
     }
 
     /// Runs a script whose first request of `operation` meets a fault, and holds its repeat until `meanwhile` is over.
@@ -233,7 +234,7 @@ impl Node {
             gate.open();
             output
         };
-        let both = join!(self.ask(id, script), beside);
+        let both = in_time(script, async { join!(Box::pin(self.ask(id, script)), Box::pin(beside)) }).await;
         assert_eq!(self.bed.faults.pending(), 0, "all that was ordered has happened");
         both
     }
@@ -257,9 +258,8 @@ impl Node {
     }
 
     /// The row of an ID, which must be there.
-    #[track_caller]
-    pub fn row(&self, id: &SessionId) -> impl Future<Output = Row> {
-        async { self.bed.row(&self.client, id).await.expect("the row is there") }
+    pub async fn row(&self, id: &SessionId) -> Row {
+        self.bed.row(&self.client, id).await.expect("the row is there")
     }
 
     /// Empties the table, past all conditions.
@@ -282,6 +282,13 @@ impl Node {
     pub fn dropped(&self) -> u64 {
         support::sessions(&self.client).stats().dropped
     }
+}
+
+/// A request that never comes to its door or gate fails its test, and does not hang it.
+async fn in_time<T>(script: &str, work: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(60);
+    // Boxed: one slow request may run inside another, and unoptimized futures fill a test's stack.
+    timeout(limit, Box::pin(work)).await.unwrap_or_else(|_| panic!("`{script}` did not come to where it was to wait"))
 }
 
 /// A browser reads an answer.

@@ -621,8 +621,8 @@ async fn a_replace_beside_a_login_does_not_take_its_cookie_away() {
             node.browse(&jar, "invalidate").await.removes();
         };
         // This login has loaded the row before it ended.
-        let beside = Node::with(node.bed.clone(), |config| config).await;
-        let (login, ()) = beside.slow(&id, "wait,login:ann", login).await;
+        let beside = Box::pin(Node::with(node.bed.clone(), |config| config)).await;
+        let (login, ()) = Box::pin(beside.slow(&id, "wait,login:ann", login)).await;
         hear(&jar, &login);
     };
     let (replace, ()) = node.slow(&id, "wait,invalidate,insert:flash=1", login).await;

@@ -192,7 +192,7 @@ impl Node {
             Some(id) => request.cookie(cookie(id)),
             None => request,
         };
-        Answer::of(script, request.dispatch().await).await
+        Answer::of(script, Box::pin(request.dispatch()).await).await
     }
 
     /// Runs a script as a browser, which takes over the cookie of the answer.

@@ -189,13 +189,12 @@ impl Fairing for Committing {
         // What still runs then is cut off by Rocket, or never ends.
         let _ = timeout(longest, settled).await;
         let held = shared.in_use();
-        let writes = join_all(held.iter().filter(|inner| inner.is_due()).map(|inner| async {
+        join_all(held.iter().filter(|inner| inner.is_due()).map(|inner| async {
             if let Err(error) = inner.flush().await {
                 inner.log_failure("could not be stored at the shutdown", &error);
             }
-        }));
-        // One deadline for all; what then still waits, for a commit that hangs, is cut off and says so.
-        let _ = timeout(shared.config.deadline, writes).await;
+        }))
+        .await;
     }
 }
 

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn an_endpoint_is_read_and_written_alike() {
         for text in
-            ["memory", "file:/tmp/s.db", "file:a b", "http://localhost:8000/x", "https://[::1]:8000", "http://h"]
+            ["memory", "file:data/s.db", "file:a b", "http://localhost:8000/x", "https://[::1]:8000", "http://h"]
         {
             let endpoint = Endpoint::parse(text).expect(text);
             assert_eq!(endpoint.to_string(), text);

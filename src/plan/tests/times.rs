@@ -1,0 +1,165 @@
+//! The exact times of a plan: when a row is refreshed, until when, and whether the client is told.
+
+use super::*;
+
+/// The times of a row to be written: started, ttl, cookie; then whether it is refreshed, and whether the client is told.
+type Times = (i64, i64, Option<i64>, bool, bool);
+
+#[track_caller]
+fn next(plan: Plan) -> Next {
+    match plan {
+        Plan::Touch(next) | Plan::Update(next) | Plan::Create(next) | Plan::Rotate(next, _) | Plan::Replace(next) => {
+            next
+        }
+        other => panic!("{other:?} writes no row"),
+    }
+}
+
+#[track_caller]
+fn times(origin: &Origin, log: &[Op], means: Means, policy: &Policy) -> Times {
+    let Next { snapshot, refreshed, told } = next(planned(origin, log, means, policy));
+    (snapshot.started, snapshot.ttl, snapshot.cookie, refreshed, told)
+}
+
+const YOUNG: i64 = NOW - 50;
+const DUE: i64 = NOW - 500;
+const FULL: i64 = NOW + IDLE;
+
+#[test]
+fn a_new_row_lives_for_the_idle_timeout_from_now_and_so_does_its_cookie() {
+    let fresh = (NOW, FULL, Some(FULL), true, true);
+    for (from, log) in [
+        ("fresh", vec![insert("a")]),
+        ("gone", op("login")),
+        ("undecodable", vec![insert("a")]),
+        ("last", vec![Op::Invalidate, insert("flash")]),
+    ] {
+        assert_eq!(times(&origin(from), &log, ALL, &POLICY), fresh, "{from}");
+    }
+}
+
+#[test]
+fn a_new_row_lives_no_longer_than_the_absolute_timeout_or_its_own_lifetime() {
+    let policy = Policy { absolute: Some(300), ..POLICY };
+    assert_eq!(times(&Origin::FRESH, &[insert("a")], ALL, &policy).1, NOW + 300);
+    assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(100))], ALL, &policy).1, NOW + 100);
+    assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(2 * IDLE))], ALL, &POLICY).1, FULL);
+}
+
+#[test]
+fn a_change_of_a_young_session_moves_neither_row_nor_cookie() {
+    let young = NOW + 950;
+    let expected = (YOUNG, young, Some(young), false, false);
+    assert_eq!(times(&origin("young"), &[insert("a")], ALL, &POLICY), expected);
+}
+
+#[test]
+fn a_refresh_moves_row_and_cookie_together_with_or_without_data() {
+    let expected = (DUE, FULL, Some(FULL), true, true);
+    for from in ["due", "stale"] {
+        assert_eq!(times(&origin(from), &[], ALL, &POLICY), expected, "{from}");
+        assert_eq!(times(&origin(from), &[insert("a")], ALL, &POLICY), expected, "{from}");
+    }
+}
+
+#[test]
+fn a_refresh_is_due_below_the_share_and_not_at_it() {
+    let left = |left: i64| {
+        let old = Snapshot { ttl: NOW + left, cookie: Some(NOW + left), ..age("young") };
+        kind(&planned(&live(old, false), &[], ALL, &POLICY))
+    };
+    assert_eq!((left(899), left(900)), ("touch", "-"));
+}
+
+#[test]
+fn a_request_that_polls_refreshes_nothing_even_with_a_change() {
+    let expected = (DUE, NOW + 500, Some(NOW + 500), false, false);
+    assert_eq!(times(&origin("due"), &[insert("a")], POLL, &POLICY), expected);
+}
+
+#[test]
+fn after_the_head_the_row_is_refreshed_and_the_last_cookie_remembered() {
+    assert_eq!(times(&origin("due"), &[], LATE, &POLICY), (DUE, FULL, Some(NOW + 500), true, false));
+    assert_eq!(planned(&origin("stale"), &[], LATE, &POLICY), Plan::Nothing);
+}
+
+#[test]
+fn a_request_that_was_led_refreshes_the_row_and_gets_no_cookie() {
+    let expected = (DUE, FULL, Some(NOW + 500), true, false);
+    assert_eq!(times(&origin("~due"), &[], ALL, &POLICY), expected);
+    assert_eq!(times(&origin("~due"), &[insert("a")], ALL, &POLICY), expected);
+    assert_eq!(times(&origin("~young"), &op("login"), ALL, &POLICY), (NOW, FULL, Some(FULL), true, true));
+}
+
+#[test]
+fn a_refresh_goes_up_to_the_absolute_timeout_and_not_beyond() {
+    let end = NOW + 100;
+    let old = Snapshot { ttl: NOW + 50, cookie: Some(NOW + 50), ..age("last") };
+    assert_eq!(times(&live(old, false), &[], ALL, &POLICY), (NOW - 4900, end, Some(end), true, true));
+}
+
+#[test]
+fn a_login_restarts_the_absolute_clock_and_a_cycle_does_not() {
+    assert_eq!(times(&origin("last"), &op("login"), ALL, &POLICY), (NOW, FULL, Some(FULL), true, true));
+    let end = NOW + 100;
+    assert_eq!(times(&origin("last"), &op("cycle"), ALL, &POLICY), (NOW - 4900, end, Some(end), true, true));
+}
+
+#[test]
+fn a_rotation_is_told_even_where_the_request_renews_nothing() {
+    assert_eq!(times(&origin("young"), &op("cycle"), POLL, &POLICY), (YOUNG, FULL, Some(FULL), true, true));
+}
+
+#[test]
+fn a_lifetime_of_its_own_is_in_row_and_cookie_at_once() {
+    let shorter = NOW + 100;
+    for means in [ALL, POLL] {
+        let expected = (YOUNG, shorter, Some(shorter), true, true);
+        assert_eq!(times(&origin("young"), &op("set_ttl"), means, &POLICY), expected);
+    }
+    let late = (YOUNG, shorter, Some(NOW + 950), true, false);
+    assert_eq!(times(&origin("young"), &op("set_ttl"), LATE, &POLICY), late);
+    assert_eq!(times(&origin("~young"), &op("set_ttl"), ALL, &POLICY), late);
+}
+
+#[test]
+fn a_session_with_a_lifetime_of_its_own_is_refreshed_by_its_share() {
+    let own = |left: i64| {
+        let content = Content { lifetime: Some(100), ..content() };
+        live(Snapshot { content, ttl: NOW + left, cookie: Some(NOW + left), ..age("young") }, false)
+    };
+    assert_eq!(planned(&own(90), &[], ALL, &POLICY), Plan::Nothing);
+    assert_eq!(times(&own(89), &[], ALL, &POLICY), (YOUNG, NOW + 100, Some(NOW + 100), true, true));
+    assert_eq!(times(&own(90), &[Op::SetTtl(None)], ALL, &POLICY).1, FULL);
+}
+
+#[test]
+fn a_switch_to_a_browser_session_cookie_is_told_at_once() {
+    assert_eq!(times(&origin("young"), &op("remember"), ALL, &POLICY), (YOUNG, FULL, None, true, true));
+    let (_, _, cookie, _, told) = times(&origin("young"), &[Op::Remember(true)], ALL, &POLICY);
+    assert_eq!((cookie, told), (Some(NOW + 950), false), "it is persistent already");
+}
+
+#[test]
+fn a_switch_after_the_head_is_told_by_the_next_request() {
+    let young = NOW + 950;
+    for (remember, before, after) in [(false, Some(young), None), (true, None, Some(FULL))] {
+        let policy = Policy { remember: !remember, ..POLICY };
+        let old = live(Snapshot { cookie: before, ..age("young") }, false);
+        let Next { snapshot, refreshed, told } = next(planned(&old, &[Op::Remember(remember)], LATE, &policy));
+        assert_eq!((snapshot.ttl, snapshot.cookie, refreshed, told), (young, before, false, false));
+        let switched = live(snapshot, false);
+        assert_eq!(planned(&switched, &[], POLL, &policy), Plan::Nothing);
+        assert_eq!(times(&switched, &[], ALL, &policy), (YOUNG, FULL, after, true, true));
+    }
+}
+
+#[test]
+fn a_browser_session_cookie_and_a_header_are_told_once_and_never_refreshed() {
+    for policy in [Policy { remember: false, ..POLICY }, Policy { cookies: false, ..POLICY }] {
+        assert_eq!(times(&Origin::FRESH, &[insert("a")], ALL, &policy), (NOW, FULL, None, true, true));
+        let due = live(Snapshot { cookie: None, ..age("due") }, false);
+        assert_eq!(times(&due, &[], ALL, &policy), (DUE, FULL, None, true, false));
+        assert_eq!(times(&due, &op("cycle"), ALL, &policy), (DUE, FULL, None, true, true));
+    }
+}

@@ -1,4 +1,4 @@
-//! The table of the plan: every cell of origin × log × age, written by hand from the promises; the exact times are beside it.
+//! The table of the plan: every cell of origin × log × age, by hand from the promises; the exact times are beside it.
 
 mod times;
 

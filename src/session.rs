@@ -1,5 +1,6 @@
 //! The session as a handler sees it.
 
+pub(crate) mod ending;
 mod life;
 
 use std::fmt;
@@ -10,11 +11,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::domain::id::{Handle, SessionId};
+use crate::domain::log::{Op, UpdateFn};
+use crate::domain::state::Origin;
 use crate::error::Error;
-use crate::flush::{Cell, Inner};
-use crate::id::{Handle, SessionId};
-use crate::ops::{Op, UpdateFn};
-use crate::state::Origin;
+use crate::session::ending::{Cell, Inner};
 
 /// What the last look at the table said of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::Config;
+use crate::domain::id::{Handle, RowKey, SessionId};
+use crate::domain::log::Rotation;
+use crate::domain::plan::Policy;
+use crate::domain::state::Origin;
 use crate::error::Error;
-use crate::id::{Handle, RowKey, SessionId};
-use crate::ops::Rotation;
-use crate::plan::Policy;
-use crate::state::Origin;
 use crate::store::attempt::Attempts;
 use crate::store::row::{Found, ID, Item, KNOWN_FORMAT, Stored, text};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::Lifetime;
+use crate::domain::log::Op;
 use crate::error::Error;
-use crate::ops::Op;
 use crate::session::{Session, writable};
 
 impl Session {

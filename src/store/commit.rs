@@ -4,11 +4,11 @@ mod end;
 
 use std::sync::Arc;
 
+use crate::domain::id::{RowKey, SessionId};
+use crate::domain::log::Rotation;
+use crate::domain::plan::{Means, Next, Plan, plan};
+use crate::domain::state::{Batch, Origin, Snapshot};
 use crate::error::Error;
-use crate::id::{RowKey, SessionId};
-use crate::ops::Rotation;
-use crate::plan::{Means, Next, Plan, plan};
-use crate::state::{Batch, Origin, Snapshot};
 use crate::store::row::{Found, Item, Stored, has_token, with_token};
 use crate::store::write::Written;
 use crate::store::{Budget, Loaded, MOST_HOPS, Place, Store};

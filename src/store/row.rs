@@ -6,10 +6,10 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
-use crate::codec;
-use crate::id::{RowKey, Token};
-use crate::ops::{Content, Rotation};
-use crate::state::Snapshot;
+use crate::domain::codec;
+use crate::domain::id::{RowKey, Token};
+use crate::domain::log::{Content, Rotation};
+use crate::domain::state::Snapshot;
 
 /// The attributes of an item.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
+use crate::domain::id::RowKey;
 use crate::error::Error;
-use crate::id::RowKey;
 use crate::store::attempt::{Answer, Judge};
 use crate::store::expression::{Change, Expression};
 use crate::store::row::{
@@ -247,7 +247,7 @@ impl Store {
             .expect("a put has a table and an item");
         let new = TransactWriteItem::builder().put(put).build();
         // The same for all attempts of this content, so that DynamoDB itself recognises the repeats for ten minutes.
-        let idempotency = crate::id::Token::random().text();
+        let idempotency = crate::domain::id::Token::random().text();
         let send = || {
             let transact = self.client.transact_write_items().client_request_token(&idempotency);
             transact.transact_items(old.clone()).transact_items(new.clone()).send()

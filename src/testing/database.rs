@@ -8,9 +8,9 @@ use rocket::http::Cookie;
 use serde_json::Value;
 
 use crate::config::Config;
+use crate::domain::id::SessionId;
 use crate::error::Error;
-use crate::id::SessionId;
-use crate::sessions::Sessions;
+use crate::operator::sessions::Sessions;
 use crate::store::embedded::Embedded;
 
 /// An empty DynamoDB in this process, for one test.
@@ -156,9 +156,9 @@ impl Sessions {
     ///
     /// Fails when the database cannot be reached.
     pub async fn seed(&self, principal: Option<&str>, data: &[(&str, Value)]) -> Result<SessionId, Error> {
-        use crate::ops::Op;
-        use crate::plan::Means;
-        use crate::state::{Origin, State};
+        use crate::domain::log::Op;
+        use crate::domain::plan::Means;
+        use crate::domain::state::{Origin, State};
         use crate::store::Place;
 
         let mut state = State::new(Origin::FRESH);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::id::RowKey;
+use crate::domain::plan::Next;
+use crate::domain::state::{Origin, Snapshot};
 use crate::error::Error;
-use crate::id::RowKey;
-use crate::plan::Next;
-use crate::state::{Origin, Snapshot};
 use crate::store::commit::{Run, Step, Telling};
 use crate::store::row::{Found, has_token};
 use crate::store::write::Written;

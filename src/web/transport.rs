@@ -5,7 +5,7 @@ use rocket::time::Duration;
 use rocket::{Request, Response};
 
 use crate::config::{Config, CookieConfig, SameSite};
-use crate::id::SessionId;
+use crate::domain::id::SessionId;
 
 /// How session IDs travel.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! The codec: a session's data to text and back. JSON, as the Flask package writes it.
 
-use crate::ops::Data;
+use crate::domain::log::Data;
 
 /// Writes the data as JSON text.
 pub(crate) fn encode(data: &Data) -> String {

@@ -13,9 +13,9 @@ use rocket::response::{Body, Responder, Result as Responded};
 use rocket::tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinHandle;
 
-use crate::cookie::Transport;
 use crate::error::Error;
-use crate::flush::{Inner, Told};
+use crate::session::ending::{Inner, Told};
+use crate::web::transport::Transport;
 
 /// Seconds after which a client may try again; an outage or a throttle of DynamoDB rarely ends sooner.
 const RETRY_AFTER: &str = "5";

@@ -1,8 +1,8 @@
 //! The plan of a commit: from what was loaded, the log and the age to the one write that follows.
 
+use crate::domain::log::{Content, Op, Rotation, View};
+use crate::domain::state::{Origin, Snapshot};
 use crate::error::Error;
-use crate::ops::{Content, Op, Rotation, View};
-use crate::state::{Origin, Snapshot};
 
 /// The lifetimes in seconds, and when they are refreshed.
 #[derive(Clone, Debug)]

@@ -12,10 +12,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::{Config, misspelt_variables};
 use crate::error::Chain;
-use crate::guard::Slot;
-use crate::response;
-use crate::sessions::Sessions;
+use crate::operator::sessions::Sessions;
 use crate::store::{Clock, client, table};
+use crate::web::guard::Slot;
+use crate::web::response;
 
 /// How long the tracker must stay empty before a shutdown believes it: a connection can be between two requests.
 const SETTLED: Duration = Duration::from_millis(20);

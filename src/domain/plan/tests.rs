@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ops::UpdateFn;
+use crate::domain::log::UpdateFn;
 
 const NOW: i64 = 1_000_000;
 const IDLE: i64 = 1000;

@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
+use crate::domain::id::{Handle, RowKey, SessionId};
+use crate::domain::plan::{Means, Plan, plan};
+use crate::domain::state::{End, Origin, State, view_of};
 use crate::error::{Chain, Error};
-use crate::id::{Handle, RowKey, SessionId};
-use crate::plan::{Means, Plan, plan};
-use crate::sessions::{Counters, Shared};
-use crate::state::{End, Origin, State, view_of};
+use crate::operator::sessions::{Counters, Shared};
 use crate::store::commit::{Committed, Telling};
 use crate::store::{Budget, Loaded, Place};
 

@@ -12,9 +12,9 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::OnOutage;
 use crate::error::{Chain, Error};
-use crate::flush::Inner;
+use crate::operator::sessions::{Counters, Sessions};
 use crate::session::Session;
-use crate::sessions::{Counters, Sessions};
+use crate::session::ending::Inner;
 use crate::store::Loaded;
 
 /// The session of one request, in its local cache: also that it could not be loaded, so that nobody waits twice.

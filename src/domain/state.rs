@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::id::{SessionId, Token};
-use crate::ops::{Content, Op, UpdateFn, View};
+use crate::domain::id::{SessionId, Token};
+use crate::domain::log::{Content, Op, UpdateFn, View};
 
 /// A live row, decoded. Times are seconds since the Unix epoch, UTC.
 #[derive(Clone, Debug, PartialEq)]

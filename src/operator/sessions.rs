@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::cookie::Transport;
+use crate::domain::id::Handle;
 use crate::error::Error;
-use crate::fairing::SessionsFairing;
-use crate::flush::Inner;
-use crate::id::Handle;
+use crate::session::ending::Inner;
 use crate::store::table::{self, TableStatus};
 use crate::store::{Budget, Clock, Revoked, Store};
+use crate::web::fairing::SessionsFairing;
+use crate::web::transport::Transport;
 
 /// The sessions of an application, in managed state: reached by `&State<Sessions>` in a route and by
 /// `rocket.state::<Sessions>()` elsewhere. Cloning is cheap.

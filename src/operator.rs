@@ -1,0 +1,3 @@
+//! Sessions as their operator sees them.
+
+pub(crate) mod sessions;

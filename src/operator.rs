@@ -1,3 +1,4 @@
 //! Sessions as their operator sees them.
 
+pub(crate) mod prepare;
 pub(crate) mod sessions;

@@ -2,6 +2,7 @@
 
 pub(crate) mod ending;
 mod life;
+pub(crate) mod registry;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +10,15 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::domain::id::{Handle, SessionId};
-use crate::domain::log::{Op, UpdateFn};
+use crate::domain::log::{Holder, Op};
 use crate::domain::state::Origin;
+use crate::domain::text::Text;
+use crate::domain::update::{self, Run, Update};
+use crate::domain::value::Value;
 use crate::error::Error;
-use crate::session::ending::{Cell, Inner};
+use crate::session::ending::Ending;
 
 /// What the last look at the table said of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,13 +64,13 @@ pub enum SessionStatus {
 /// }
 /// ```
 pub struct Session {
-    inner: Arc<Inner>,
+    ending: Arc<Ending>,
+    holder: Holder,
 }
 
 impl Session {
-    pub(crate) fn new(inner: &Arc<Inner>) -> Self {
-        inner.taken();
-        Self { inner: inner.clone() }
+    pub(crate) fn new(ending: &Arc<Ending>) -> Self {
+        Self { holder: ending.hold(false), ending: ending.clone() }
     }
 
     /// Reads the value under a key; `None` where there is none.
@@ -90,9 +93,9 @@ impl Session {
     where
         T: DeserializeOwned,
     {
-        let cell = self.inner.lock();
-        let value = cell.state.view().content.data.get(key);
-        value.map(T::deserialize).transpose().map_err(|e| Error::value(key, e))
+        // Decoded without the lock: the type's `Deserialize` is the application's.
+        let value = self.ending.look(|view| view.get(key).cloned());
+        value.map(|value| value.decode()).transpose().map_err(|e| Error::value(key, e))
     }
 
     /// Stores a value under a key, in place of the one that is there.
@@ -116,15 +119,16 @@ impl Session {
         T: Serialize,
     {
         let key = key.into();
-        let value = serde_json::to_value(value).map_err(|e| Error::value(&key, e))?;
-        self.push(Op::Insert(key, value))
+        let value = Value::encode(&value).map_err(|e| Error::value(&key, e))?;
+        self.push(Op::Insert(key.into(), value))
     }
 
     /// Changes the value under a key by a function of the stored value, and returns the new one.
     ///
-    /// The function runs at once, and again over the newer value when another request has changed the row meanwhile, also
-    /// after the handler has returned: it must do nothing but compute. The value returned here is provisional; after
-    /// [`flush`](Session::flush), [`get`](Session::get) shows what was stored.
+    /// The function runs at once. It runs again, also after the handler has returned, only when another request has changed
+    /// the value under this key meanwhile: then what it answers over the newer value is stored, and the value returned here
+    /// was provisional; after [`flush`](Session::flush), [`get`](Session::get) shows what was stored. Else what it answered
+    /// is stored as it is, also where it is random. What the function does to this session beside, it does once.
     ///
     /// # Errors
     ///
@@ -146,38 +150,40 @@ impl Session {
         T: DeserializeOwned + Serialize,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let key = key.into();
-        let name = key.clone();
+        let name = key.into();
+        let (key, request) = (Text::from(&*name), self.ending.number());
         let typed = move |value: Option<&Value>| {
-            let value = value.map(T::deserialize).transpose().map_err(|e| Error::value(&name, e))?;
-            let new = update(value);
-            let json = serde_json::to_value(&new).map_err(|e| Error::value(&name, e))?;
-            Ok((new, json))
+            let value = value.map(Value::decode).transpose().map_err(|e| Error::value(&name, e))?;
+            let new: T = update(value);
+            let encoded = Value::encode(&new).map_err(|e| Error::value(&name, e))?;
+            Ok((new, encoded))
         };
         let typed = Arc::new(typed);
+        self.ending.check()?;
+        let nested = update::runs_again(request);
+        let mut again = nested;
         loop {
-            // The function runs without the lock: it may be slow, and it may panic.
-            let (value, revision) = {
-                let cell = self.inner.lock();
-                writable(&cell)?;
-                (cell.state.view().content.data.get(&key).cloned(), cell.state.revision())
-            };
-            let (new, json) = typed(value.as_ref())?;
-            let mut cell = self.inner.lock();
-            writable(&cell)?;
-            if cell.state.revision() == revision {
-                let replay: UpdateFn = Arc::new(move |value: Option<&Value>| Ok(typed(value)?.1));
-                cell.state.push_update(key, json, replay);
+            // The function runs without the lock: it may be slow, it may panic, and it may hold this very session.
+            let seen = self.ending.look(|view| view.get(&key).cloned());
+            let over = || typed(seen.as_ref());
+            let (new, answer) = if again { update::again(request, over) } else { over() }?;
+            if nested {
                 return Ok(new);
             }
+            let replay = typed.clone();
+            let replay: Run = Box::new(move |value| Ok(replay(value)?.1));
+            let op = Op::Update(Arc::new(Update::new(request, key.clone(), replay, seen.clone(), answer)));
+            if self.ending.append_if(self.holder, op, |view| view.get(&key) == seen.as_ref())?.is_some() {
+                return Ok(new);
+            }
+            again = true;
         }
     }
 
     /// Removes the value under a key. Returns whether there was one. An emptied session loses its row and its cookie.
     pub fn remove(&self, key: &str) -> bool {
-        let mut cell = self.inner.lock();
-        let present = cell.state.view().content.data.contains_key(key);
-        cell.state.push(Op::Remove(key.to_owned()));
+        let present = self.contains_key(key);
+        self.push_quietly(Op::Remove(key.into()));
         present
     }
 
@@ -186,7 +192,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Session::flush); and when the value is not of type `T`, in which case it is removed all the same.
+    /// As [`flush`](Session::flush), and then nothing is taken; and when the value is not of type `T`, in which case it is
+    /// removed all the same.
     ///
     /// # Examples
     ///
@@ -206,10 +213,12 @@ impl Session {
             return Ok(None);
         }
         let slot = Arc::new(Mutex::new(None));
-        self.push(Op::Take(key.to_owned(), slot.clone()))?;
+        let number = self.ending.append(self.holder, Op::Take(key.into(), slot.clone()))?;
+        let taking = Taking { ending: &self.ending, number, done: false };
         self.flush().await?;
+        taking.done();
         let value: Option<Value> = slot.lock().take();
-        value.map(T::deserialize).transpose().map_err(|e| Error::value(key, e))
+        value.map(|value| value.decode()).transpose().map_err(|e| Error::value(key, e))
     }
 
     /// Empties the session: data, principal and lifetime. Its row is deleted and its cookie removed.
@@ -217,25 +226,25 @@ impl Session {
     /// It empties what was loaded: where the store could not be asked (`on_outage = "anonymous"`), that is nothing.
     /// To sign a user out, [`invalidate`](Session::invalidate): only that ends the session whatever runs beside it.
     pub fn clear(&self) {
-        self.inner.lock().state.push(Op::Clear);
+        self.push_quietly(Op::Clear);
     }
 
     /// Returns whether there is a value under a key.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
-        self.inner.lock().state.view().content.data.contains_key(key)
+        self.ending.look(|view| view.get(key).is_some())
     }
 
     /// Returns the keys of all values, in alphabetical order.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        self.inner.lock().state.view().content.data.keys().cloned().collect()
+        self.ending.look(|view| view.keys())
     }
 
     /// Returns whether nothing is stored: no data, no principal, no lifetime of its own.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inner.lock().state.view().content.is_empty()
+        self.ending.look(|view| view.is_empty())
     }
 
     /// Returns the session ID, after `login` or `cycle_id` the new one; `None` while nothing is stored.
@@ -243,20 +252,20 @@ impl Session {
     /// The ID opens the session: to show or log which session it is, take the [`handle`](Session::handle).
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {
-        self.inner.id()
+        self.ending.id()
     }
 
     /// Returns what names the session without opening it; `None` while nothing is stored.
     #[must_use]
     pub fn handle(&self) -> Option<Handle> {
-        self.inner.handle()
+        self.ending.handle()
     }
 
     /// Returns what the last look at the table said of this session.
     #[must_use]
     pub fn status(&self) -> SessionStatus {
-        match self.inner.lock().state.origin() {
-            Origin::Fresh { .. } => SessionStatus::Fresh,
+        match self.ending.origin() {
+            Origin::Fresh { .. } | Origin::OwnEnd => SessionStatus::Fresh,
             Origin::Live { .. } => SessionStatus::Live,
             Origin::Superseded => SessionStatus::Superseded,
             Origin::Gone { .. } => SessionStatus::Gone,
@@ -266,35 +275,45 @@ impl Session {
     }
 
     fn push(&self, op: Op) -> Result<(), Error> {
-        let mut cell = self.inner.lock();
-        writable(&cell)?;
-        cell.state.push(op);
-        Ok(())
+        self.ending.append(self.holder, op).map(|_| ())
+    }
+
+    /// Appends an operation that nothing can be wrong with: what it takes away may be away already.
+    fn push_quietly(&self, op: Op) {
+        let _ = self.push(op);
     }
 }
 
-/// Whether what is stored now can reach the client.
-fn writable(cell: &Cell) -> Result<(), Error> {
-    let state = &cell.state;
-    match state.origin() {
-        Origin::Unavailable => {
-            Err(cell.outage.clone().unwrap_or_else(|| Error::unavailable("load", std::io::Error::other("outage"))))
+/// A `take` that waits for its commit: one that fails or is cancelled has taken nothing.
+struct Taking<'a> {
+    ending: &'a Ending,
+    number: u64,
+    done: bool,
+}
+
+impl Taking<'_> {
+    fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Taking<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            self.ending.withdraw(self.number);
         }
-        Origin::Fresh { .. } | Origin::Undecodable if cell.closed => Err(Error::HeadSent),
-        Origin::Live { .. } | Origin::Superseded if cell.closed && state.view().invalidated => Err(Error::HeadSent),
-        _ => Ok(()),
     }
 }
 
 impl Clone for Session {
     fn clone(&self) -> Self {
-        Self::new(&self.inner)
+        Self { holder: self.ending.hold(true), ending: self.ending.clone() }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.inner.dropped();
+        self.ending.dropped(self.holder);
     }
 }
 

@@ -1,288 +1,188 @@
 //! The store: DynamoDB as a place for sessions. It knows neither Rocket nor cookies.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
-use lockable::LockPool;
-use parking_lot::Mutex;
-use tokio::time::{Instant, timeout_at};
 
-use crate::config::Config;
-use crate::domain::id::{Handle, RowKey, SessionId};
-use crate::domain::log::Rotation;
-use crate::domain::plan::Policy;
+use crate::domain::id::{RowKey, SessionId};
+use crate::domain::settle::{After, Before, Fate, fate, transition};
 use crate::domain::state::Origin;
 use crate::error::Error;
 use crate::store::attempt::Attempts;
-use crate::store::row::{Found, ID, Item, KNOWN_FORMAT, Stored, text};
+use crate::store::bucket::Bucket;
+use crate::store::budget::Budget;
+use crate::store::lock::RowLocks;
+use crate::store::place::{Loaded, Place, Via};
+use crate::store::row::{Body, ID, KNOWN_FORMAT, Row, text};
+use crate::store::settings::Settings;
 
 pub(crate) mod attempt;
+mod bucket;
+pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod commit;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 mod expression;
+mod lock;
+pub(crate) mod place;
+pub(crate) mod revoke;
 pub(crate) mod row;
+pub(crate) mod settings;
 pub(crate) mod table;
+mod version;
 mod write;
 
 /// The most bytes that DynamoDB stores in an item.
 pub(crate) const ITEM_LIMIT: usize = 400 * 1024;
 
 /// How many tombstones are followed in a row; each is a rotation within the life of a tombstone.
-const MOST_HOPS: usize = 4;
-
-/// A clock: time is an argument, and only the glue reads it.
-pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
-
-/// The time that one request's store work may still take, all of it together.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    left: Mutex<Duration>,
-    running: Mutex<Option<Instant>>,
-}
-
-impl Budget {
-    pub(crate) fn new(whole: Duration) -> Self {
-        Self { left: Mutex::new(whole), running: Mutex::new(None) }
-    }
-
-    /// Runs store work on this budget; time that the handler takes is not charged.
-    pub(crate) async fn spend<T>(&self, work: impl Future<Output = T>) -> T {
-        let start = Instant::now();
-        *self.running.lock() = Some(start);
-        let output = work.await;
-        *self.running.lock() = None;
-        let mut left = self.left.lock();
-        *left = left.saturating_sub(start.elapsed());
-        output
-    }
-
-    /// When the work that runs now must be done.
-    pub(crate) fn deadline(&self) -> Instant {
-        let start = *self.running.lock();
-        start.unwrap_or_else(Instant::now) + *self.left.lock()
-    }
-
-    /// Whether the work that runs now has no time left.
-    fn is_spent(&self) -> bool {
-        Instant::now() >= self.deadline()
-    }
-
-    async fn wait<T>(&self, action: &'static str, work: impl Future<Output = T>) -> Result<T, Error> {
-        timeout_at(self.deadline(), work).await.map_err(|late| Error::unavailable(action, late))
-    }
-}
-
-/// The place of a session in the table: its key, and its row as it was last seen.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Place {
-    pub(crate) key: Option<RowKey>,
-    pub(crate) stored: Option<Stored>,
-}
-
-/// What a look at the table found.
-#[derive(Clone, Debug)]
-pub(crate) struct Loaded {
-    pub(crate) origin: Origin,
-    pub(crate) place: Place,
-}
-
-impl Loaded {
-    pub(crate) const FRESH: Self = Self { origin: Origin::FRESH, place: Place { key: None, stored: None } };
-    const GONE: Self = Self { origin: Origin::Gone { trail: false }, place: Place { key: None, stored: None } };
-
-    /// The session ended for this request; the tombstone under `key` still names what became of it.
-    fn gone_with_trail(key: RowKey) -> Self {
-        Self { origin: Origin::Gone { trail: true }, place: Place { key: Some(key), stored: None } }
-    }
-
-    fn live(row: Stored, led: bool) -> Self {
-        let origin = Origin::Live { snapshot: row.snapshot.clone(), led };
-        Self { origin, place: Place { key: Some(row.key.clone()), stored: Some(row) } }
-    }
-
-    /// The row is there, but nobody could ask for it.
-    pub(crate) fn unavailable(key: RowKey) -> Self {
-        Self { origin: Origin::Unavailable, place: Place { key: Some(key), stored: None } }
-    }
-}
-
-/// What came of revoking a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Revoked {
-    Deleted,
-    Absent,
-}
+const MOST_HOPS: usize = 16;
 
 /// DynamoDB as the store of one application's sessions.
 pub(crate) struct Store {
     client: Client,
-    table: String,
-    prefix: String,
-    consistent: bool,
     attempts: Attempts,
-    locks: LockPool<RowKey>,
-    clock: Clock,
-    warn_size: usize,
-    warned: std::sync::atomic::AtomicBool,
-    pub(crate) policy: Policy,
+    locks: RowLocks,
+    warned: AtomicBool,
+    pub(crate) settings: Settings,
 }
 
 impl Store {
-    pub(crate) fn new(client: &Client, config: &Config, clock: Clock) -> Self {
+    pub(crate) fn new(client: &Client, settings: Settings) -> Self {
         // The attempts are our own: the SDK repeats neither transaction conflicts nor by a request's deadline, and hides
-        // whether it repeated a write, on which the meaning of a failed condition depends.
-        let own = client.config().to_builder().retry_config(RetryConfig::disabled()).build();
+        // whether it repeated a write, on which the meaning of a failed condition depends. Beside a time-out an attempt,
+        // its time-outs and its protection against stalled streams cost time and protect nothing.
+        let own = client.config().to_builder();
+        let own = own.retry_config(RetryConfig::disabled()).timeout_config(TimeoutConfig::disabled());
+        let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build();
         Self {
             client: Client::from_conf(own),
-            table: config.table.clone(),
-            prefix: config.key_prefix.clone(),
-            consistent: config.consistent_read,
-            attempts: Attempts { most: config.attempts, timeout: config.attempt_timeout, backoff: config.backoff },
-            locks: LockPool::new(),
-            clock,
-            warn_size: share_of_limit(config.warn_size.get()),
-            warned: std::sync::atomic::AtomicBool::new(false),
-            policy: Policy {
-                idle: config.ttl.as_secs(),
-                absolute: config.absolute_ttl.map(|lifetime| lifetime.as_secs()),
-                tombstone: config.tombstone_ttl.as_secs(),
-                renew_below: config.renew_below.get(),
-                remember: config.remember,
-                cookies: config.header.is_none(),
+            attempts: Attempts {
+                most: settings.attempts,
+                timeout: settings.attempt_timeout,
+                backoff: settings.backoff,
+                bucket: Bucket::new(),
             },
+            locks: RowLocks::default(),
+            warned: AtomicBool::new(false),
+            settings,
         }
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        (self.clock)()
+        (self.settings.clock)()
     }
 
     pub(crate) fn row_key(&self, id: &SessionId) -> RowKey {
-        id.row_key(&self.prefix)
+        id.row_key(&self.settings.key_prefix)
     }
 
-    /// Loads the session under an ID that a client sent.
+    /// Loads the session under an ID that a client sent, and follows the tombstones of cycles.
     pub(crate) async fn load(&self, id: &SessionId, budget: &Budget) -> Result<Loaded, Error> {
-        self.load_row(&self.row_key(id), false, budget).await
-    }
-
-    /// Loads a row and follows the tombstones of cycles. `led`: a tombstone led here, so an absent row is one that ended.
-    pub(crate) async fn load_row(&self, key: &RowKey, led: bool, budget: &Budget) -> Result<Loaded, Error> {
-        let (mut key, mut led) = (key.clone(), led);
+        let (mut key, mut led) = (self.row_key(id), false);
         for _ in 0..=MOST_HOPS {
-            let found = self.look(&key, led, budget).await?;
-            match found {
-                Found::Live(row) => return Ok(Loaded::live(row, led)),
-                Found::Tombstone { kind: Rotation::Cycle, successor, expired: false } => {
-                    (key, led) = (successor, true);
+            let row = self.look(&key, led, budget).await?;
+            match self.fate(&key, row.as_ref())? {
+                Fate::Led(successor) => (key, led) = (successor, true),
+                fate => {
+                    let via = if led { Via::Cycles } else { Via::Brought };
+                    return Ok(Loaded::after(Before::Load, &fate, led, key, row, via).unwrap_or(Loaded::FRESH));
                 }
-                Found::Tombstone { kind: Rotation::Login, expired: false, .. } => {
-                    return Ok(Loaded { origin: Origin::Superseded, place: Place { key: Some(key), stored: None } });
-                }
-                Found::Absent | Found::Expired if led => return Ok(Loaded::GONE),
-                Found::Tombstone { .. } if led => return Ok(Loaded::gone_with_trail(key)),
-                // To everybody but an `invalidate`, which ends what became of the session, this ID is unknown.
-                Found::Tombstone { .. } => {
-                    let place = Place { key: Some(key), stored: None };
-                    return Ok(Loaded { origin: Origin::Fresh { trail: true }, place });
-                }
-                Found::Absent | Found::Expired => return Ok(Loaded::FRESH),
-                Found::Undecodable(reason) => {
-                    log::error!("session {}: the row cannot be decoded and is left alone: {reason}", key.handle());
-                    return Ok(Loaded { origin: Origin::Undecodable, place: Place { key: Some(key), stored: None } });
-                }
-                Found::Newer(found) => return Err(Error::newer(found)),
             }
         }
-        Err(Error::unavailable("load", commit::TooManyHops))
+        Ok(Loaded { origin: Origin::Gone { trail: false }, place: Place::default() })
+    }
+
+    /// What became of the session whose row this is. A row of a newer format is an error: a rolling deployment must not
+    /// sign everybody out.
+    fn fate(&self, key: &RowKey, row: Option<&Row>) -> Result<Fate, Error> {
+        let Some(row) = row else { return Ok(Fate::Absent) };
+        let fate = fate(&row.stands(&self.settings.policy, self.now().timestamp()));
+        match &row.body {
+            Body::Newer(found) if fate == Fate::Undecodable => Err(Error::newer(*found)),
+            Body::Undecodable(reason) if fate == Fate::Undecodable => {
+                log::error!("session {}: the row cannot be decoded and is left alone: {reason}", key.handle());
+                Ok(fate)
+            }
+            _ => Ok(fate),
+        }
     }
 
     /// Reads a row. An eventually consistent read may miss a row that was just written: then it is read again.
-    async fn look(&self, key: &RowKey, consistent: bool, budget: &Budget) -> Result<Found, Error> {
-        let consistent = consistent || self.consistent;
-        let found = self.read(key, self.get(key, consistent, budget).await?);
-        match found {
-            Found::Live(_) | Found::Newer(_) => Ok(found),
-            _ if consistent => Ok(found),
-            _ => Ok(self.read(key, self.get(key, true, budget).await?)),
+    async fn look(&self, key: &RowKey, consistent: bool, budget: &Budget) -> Result<Option<Row>, Error> {
+        let consistent = consistent || self.settings.consistent_read;
+        let row = self.get(key, consistent, budget).await?;
+        match &row {
+            _ if consistent => Ok(row),
+            Some(Row { body: Body::Newer(_), .. }) => Ok(row),
+            Some(found) if fate(&found.stands(&self.settings.policy, self.now().timestamp())) == Fate::Live => Ok(row),
+            _ => self.get(key, true, budget).await,
         }
     }
 
-    async fn get(&self, key: &RowKey, consistent: bool, budget: &Budget) -> Result<Option<Item>, Error> {
+    async fn get(&self, key: &RowKey, consistent: bool, budget: &Budget) -> Result<Option<Row>, Error> {
         let send = || {
-            let get = self.client.get_item().table_name(&self.table).key(ID, text(key.as_str()));
+            let get = self.client.get_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
             get.consistent_read(consistent).send()
         };
         let answer = self.attempts.send("load", budget.deadline(), send).await?;
         match answer.result {
-            Ok(output) => Ok(output.item),
+            Ok(output) => Ok(output.item.map(|item| Row::decode(key, item))),
             Err(error) => Err(Error::rejected("load", error)),
         }
     }
 
-    /// Reads what DynamoDB brought; a row past its absolute timeout counts as expired.
-    fn read(&self, key: &RowKey, item: Option<Item>) -> Found {
-        let now = self.now().timestamp();
-        match Found::read(key, item, now) {
-            Found::Live(row) if !self.policy.is_live(&row.snapshot, now) => Found::Expired,
-            found => found,
-        }
-    }
-
-    /// Ends the session that a handle names, or what a rotation made of it.
-    pub(crate) async fn revoke(&self, handle: &Handle, budget: &Budget) -> Result<Revoked, Error> {
-        let mut key = handle.row_key().clone();
-        for _ in 0..=MOST_HOPS {
-            let found = match self.delete_ended(&key, budget).await? {
-                write::Written::Done { old, .. } => match self.read(&key, old) {
-                    Found::Absent | Found::Expired => return Ok(Revoked::Absent),
-                    _ => return Ok(Revoked::Deleted),
-                },
-                write::Written::Failed { found, .. } => self.read(&key, found),
-            };
-            match found {
-                Found::Tombstone { successor, .. } => key = successor,
-                _ => return Ok(Revoked::Absent),
-            }
-        }
-        Err(Error::unavailable("revoke", commit::TooManyHops))
-    }
-
-    /// Refuses an item over the limit before DynamoDB is asked, and warns once when one comes near.
-    fn sized(&self, item: Item) -> Result<Item, Error> {
-        use std::sync::atomic::Ordering;
-
-        let size = row::size(&item);
+    /// Refuses a row over the limit before DynamoDB is asked, and warns once when one comes near.
+    fn check_size(&self, size: usize) -> Result<(), Error> {
         if size > ITEM_LIMIT {
             return Err(Error::TooLarge { size, limit: ITEM_LIMIT });
         }
-        if size > self.warn_size && !self.warned.swap(true, Ordering::Relaxed) {
+        if size > self.settings.warn_size && !self.warned.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "a session takes {size} bytes of the {ITEM_LIMIT} that DynamoDB stores; each read and write pays for all"
             );
         }
-        Ok(item)
+        Ok(())
     }
 }
 
-/// A share of the item limit, in bytes.
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a share is between 0 and 1"
-)]
-fn share_of_limit(share: f64) -> usize {
-    (share * ITEM_LIMIT as f64) as usize
+impl Error {
+    fn newer(found: u64) -> Self {
+        Self::NewerFormat { found, known: KNOWN_FORMAT }
+    }
 }
 
-impl Error {
-    pub(crate) fn newer(found: u64) -> Self {
-        Self::NewerFormat { found, known: KNOWN_FORMAT }
+impl Loaded {
+    /// What a request knows after a look at the table; `None` where that is what it knew before. Nobody is told of a place
+    /// where nothing can be looked up any more.
+    pub(crate) fn after(
+        before: Before,
+        fate: &Fate,
+        led: bool,
+        key: RowKey,
+        row: Option<Row>,
+        via: Via,
+    ) -> Option<Self> {
+        let row = match row {
+            Some(Row { body: Body::Live(row), .. }) => Some(row),
+            _ => None,
+        };
+        let origin = match (transition(before, fate, led), &row) {
+            (After::AsBefore, _) => return None,
+            (After::Fresh { trail: false }, _) => return Some(Self::FRESH),
+            (After::Fresh { trail: true }, _) => Origin::Fresh { trail: true },
+            (After::Live, Some(row)) => Origin::Live { snapshot: row.snapshot.clone(), led },
+            (After::Superseded, _) => Origin::Superseded,
+            (After::Gone { trail }, _) => Origin::Gone { trail },
+            (After::OwnEnd, _) => Origin::OwnEnd,
+            (After::Undecodable | After::Live, _) => Origin::Undecodable,
+        };
+        let row = row.filter(|_| matches!(origin, Origin::Live { .. }));
+        Some(Self { origin, place: Place { key: Some(key), row, via } })
     }
 }

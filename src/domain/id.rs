@@ -9,6 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+/// The length of a row key without its prefix: SHA-256 in base64url.
+const HASH_LEN: usize = 43;
+
 /// A session ID: 128 random bits that open one session to whoever holds them.
 ///
 /// Its text, 36 lower-case hyphenated characters, is what travels in the cookie or header; OWASP asks for at least 64
@@ -53,8 +56,12 @@ impl SessionId {
 
     /// Derives the key of this session's row. The hash makes a copy of the table useless for opening sessions.
     pub(crate) fn row_key(&self, prefix: &str) -> RowKey {
-        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(self.0.as_bytes()));
-        RowKey(Arc::from(format!("{prefix}{digest}")))
+        let mut hash = [0; HASH_LEN];
+        URL_SAFE_NO_PAD
+            .encode_slice(Sha256::digest(self.0.as_bytes()), &mut hash)
+            .expect("32 bytes are 43 characters of base64");
+        let hash = std::str::from_utf8(&hash).expect("base64 is ASCII");
+        RowKey(if prefix.is_empty() { Arc::from(hash) } else { Arc::from(format!("{prefix}{hash}")) })
     }
 }
 
@@ -81,6 +88,15 @@ impl RowKey {
     pub(crate) fn handle(&self) -> Handle {
         Handle(self.clone())
     }
+
+    /// Whether a session of this prefix can stand here.
+    pub(crate) fn is_of(&self, prefix: &str) -> bool {
+        self.0.strip_prefix(prefix).is_some_and(|rest| rest.len() == HASH_LEN && is_hash(rest))
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 impl fmt::Debug for RowKey {
@@ -91,7 +107,8 @@ impl fmt::Debug for RowKey {
 
 /// Names a session without opening it: safe to log, to show to the user and to hand to an administrator.
 ///
-/// It is the key of the session's row, so it can be looked up in the table.
+/// It is the key of the row that the session was born with, by its creation or a login, and names the session as long as
+/// it lives, also when its ID was cycled since.
 ///
 /// # Examples
 ///
@@ -123,40 +140,23 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// The text is no handle: it is shorter than a row key (43 characters) or longer than DynamoDB's limit on a key (2,048).
+/// The text is no handle: it does not end in 43 characters of base64url (a SHA-256), has a control character, or is longer
+/// than DynamoDB's limit on a key (2,048 bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a handle has between 43 and 2048 bytes")]
+#[error("a handle is a key prefix and 43 characters of base64url, at most 2048 bytes")]
 pub struct InvalidHandle;
 
 impl FromStr for Handle {
     type Err = InvalidHandle;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.len() {
-            43..=2048 => Ok(Self(RowKey::stored(text))),
-            _ => Err(InvalidHandle),
-        }
+        let hash = text.len().checked_sub(HASH_LEN).and_then(|at| text.get(at..));
+        let fits = text.len() <= 2048 && hash.is_some_and(is_hash) && !text.chars().any(char::is_control);
+        if fits { Ok(Self(RowKey::stored(text))) } else { Err(InvalidHandle) }
     }
 }
 
-/// Marks one commit: 64 random bits, the same for all its replays and repeats, kept in the row it wrote.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Token([u8; 8]);
-
-impl Token {
-    /// The length of a token's text.
-    pub(crate) const LEN: usize = 11;
-
-    pub(crate) fn random() -> Self {
-        Self(random_bytes())
-    }
-
-    pub(crate) fn text(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
-    }
-}
-
-fn random_bytes<const N: usize>() -> [u8; N] {
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system's generator answers");
     bytes
@@ -199,6 +199,27 @@ mod tests {
         let ones = ids.iter().fold(0, |seen, id| seen | u128::from_be_bytes(*id));
         let zeroes = ids.iter().fold(0, |seen, id| seen | !u128::from_be_bytes(*id));
         assert_eq!((ones, zeroes), (u128::MAX, u128::MAX));
+    }
+
+    #[test]
+    fn a_handle_ends_in_a_hash_and_has_no_line_break() {
+        let hash = "N0cI__dxndWXnsh11WzSKG9tPPfsMXo7JWMqqyjsN7s";
+        for text in [hash.to_owned(), format!("shop:{hash}"), format!("läden:{hash}")] {
+            assert_eq!(text.parse::<Handle>().expect(&text).to_string(), text);
+        }
+        for text in
+            ["", "x", &hash[1..], &format!("{hash}\n"), &format!("a\nb{hash}"), &format!("{hash}="), &"ü".repeat(40)]
+        {
+            assert_eq!(text.parse::<Handle>(), Err(InvalidHandle), "{text:?}");
+        }
+        assert_eq!(format!("{}{hash}", "p".repeat(2006)).parse::<Handle>(), Err(InvalidHandle));
+    }
+
+    #[test]
+    fn a_key_is_of_its_prefix_alone() {
+        let key = |prefix: &str| SessionId::random().row_key(prefix);
+        assert!(key("").is_of("") && key("shop:").is_of("shop:"));
+        assert!(!key("").is_of("shop:") && !key("shop:").is_of("") && !key("shop:b:").is_of("shop:"));
     }
 
     #[test]

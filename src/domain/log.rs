@@ -1,30 +1,28 @@
 //! The log of operations: what a request did to its session, in order.
+//!
+//! An operation can hold a closure of the application's, and the closure whatever it captured, the session itself too. So
+//! what is taken out of the log comes back as [`Garbage`], to be dropped where no lock is held.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
 
-use crate::error::Error;
-
-/// The data of a session: what the application stores under its keys.
-pub(crate) type Data = Map<String, Value>;
-
-/// An `update` closure with its types taken off: the stored value in, the new one out.
-pub(crate) type UpdateFn = Arc<dyn Fn(Option<&Value>) -> Result<Value, Error> + Send + Sync>;
+use crate::domain::text::Text;
+use crate::domain::update::Update;
+use crate::domain::value::Value;
 
 /// One operation of the log.
 #[derive(Clone)]
 pub(crate) enum Op {
-    Insert(String, Value),
-    Remove(String),
+    Insert(Text, Value),
+    Remove(Text),
     /// Removes a key and leaves its value, as of the row that the commit was built on, in the slot.
-    Take(String, Arc<Mutex<Option<Value>>>),
+    Take(Text, Arc<Mutex<Option<Value>>>),
     Clear,
-    Update(String, UpdateFn),
-    Login(String),
+    Update(Arc<Update>),
+    Login(Arc<str>),
     Cycle,
     Invalidate,
     SetTtl(Option<i64>),
@@ -49,142 +47,223 @@ impl fmt::Debug for Op {
     }
 }
 
-/// What a session holds, beside its times.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Content {
-    pub(crate) data: Data,
-    pub(crate) principal: Option<String>,
-    /// The session's own lifetime in seconds.
-    pub(crate) lifetime: Option<i64>,
-    /// The session's own choice between a persistent cookie and a browser-session cookie.
-    pub(crate) remember: Option<bool>,
+/// Which handle of the session an operation came from.
+pub(crate) type Holder = u32;
+
+/// An operation with who did it and its number in the request.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) op: Op,
+    pub(crate) holder: Holder,
+    pub(crate) number: u64,
 }
 
-impl Content {
-    /// A session is empty when it has no data, no principal and no lifetime of its own.
+/// What was taken out of a log: closures of the application's, to be dropped where no lock is held.
+#[must_use = "dropped under a lock, a closure that captured its session never returns"]
+#[derive(Debug, Default)]
+pub(crate) struct Garbage(pub(crate) Vec<Entry>);
+
+/// How long a log grows before it is compacted.
+const COMPACT_FROM: usize = 32;
+
+/// The operations that no commit has taken along yet.
+#[derive(Debug)]
+pub(crate) struct Log {
+    entries: Vec<Entry>,
+    next: u64,
+    compact_at: usize,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { entries: Vec::new(), next: 0, compact_at: COMPACT_FROM }
+    }
+}
+
+impl Log {
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_empty() && self.principal.is_none() && self.lifetime.is_none()
-    }
-}
-
-/// Why a session gets a new ID; it decides what late requests with the old one may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rotation {
-    /// Same privileges: late requests are led to the successor.
-    Cycle,
-    /// New privileges: late requests are superseded.
-    Login,
-}
-
-/// A content with the log replayed over it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct View {
-    pub(crate) content: Content,
-    pub(crate) rotation: Option<Rotation>,
-    pub(crate) invalidated: bool,
-    /// A login is part of the log, and nothing later took it back.
-    pub(crate) login: bool,
-}
-
-impl View {
-    pub(crate) fn of(content: Content) -> Self {
-        Self { content, ..Self::default() }
+        self.entries.is_empty()
     }
 
-    /// Replays a whole log, in order.
-    pub(crate) fn replay(mut self, log: &[Op]) -> Result<Self, Error> {
-        for op in log {
-            self.apply(op)?;
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The number that the next operation gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Appends an operation. A log that is written in an endless loop stays as short as what it says.
+    pub(crate) fn push(&mut self, op: Op, holder: Holder) -> Garbage {
+        let entry = Entry { op, holder, number: self.next };
+        self.next += 1;
+        let mut garbage = Garbage::default();
+        match self.entries.last_mut() {
+            Some(last) if overwrites(&entry, last) => garbage.0.push(std::mem::replace(last, entry)),
+            _ => self.entries.push(entry),
         }
-        Ok(self)
+        if self.entries.len() >= self.compact_at {
+            garbage.0.extend(self.compact().0);
+            self.compact_at = COMPACT_FROM.max(2 * self.entries.len());
+        }
+        garbage
     }
 
-    /// Applies one operation. Only an `update` can fail: its closure met a value of another type, or panicked.
-    pub(crate) fn apply(&mut self, op: &Op) -> Result<(), Error> {
-        let content = &mut self.content;
-        match op {
-            Op::Insert(key, value) => {
-                content.data.insert(key.clone(), value.clone());
-            }
-            Op::Remove(key) => {
-                content.data.remove(key);
-            }
-            Op::Take(key, slot) => *slot.lock() = content.data.remove(key),
-            Op::Clear => {
-                *content = Content { remember: content.remember, ..Content::default() };
-                self.login = false;
-            }
-            Op::Update(key, update) => {
-                let value = catch_unwind(AssertUnwindSafe(|| update(content.data.get(key))))
-                    .unwrap_or_else(|_| Err(Error::UpdatePanicked { key: key.clone() }))?;
-                content.data.insert(key.clone(), value);
-            }
-            Op::Login(principal) => {
-                // Another user's data must not become this one's.
-                if content.principal.as_ref().is_some_and(|former| former != principal) {
-                    *content = Content::default();
+    /// Takes all operations out, for a commit.
+    pub(crate) fn take(&mut self) -> Vec<Entry> {
+        self.compact_at = COMPACT_FROM;
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Puts back what a commit that wrote nothing had taken.
+    pub(crate) fn put_back(&mut self, mut entries: Vec<Entry>) {
+        entries.append(&mut self.entries);
+        self.entries = entries;
+    }
+
+    /// Keeps the operations that `keep` says.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> Garbage {
+        if self.entries.iter().all(&keep) {
+            return Garbage::default();
+        }
+        let (kept, gone) = std::mem::take(&mut self.entries).into_iter().partition(keep);
+        self.entries = kept;
+        Garbage(gone)
+    }
+
+    /// Takes out what later operations of the same holder overwrite. Of another holder's, each stays: a holder that
+    /// panics takes its own with it.
+    fn compact(&mut self) -> Garbage {
+        let mut over = Overwritten::default();
+        let (mut kept, mut gone) = (Vec::with_capacity(self.entries.len()), Vec::new());
+        for entry in std::mem::take(&mut self.entries).into_iter().rev() {
+            if over.writes(&entry) { gone.push(entry) } else { kept.push(entry) }
+        }
+        kept.reverse();
+        self.entries = kept;
+        Garbage(gone)
+    }
+}
+
+/// Whether an operation makes the one just before it void.
+fn overwrites(entry: &Entry, last: &Entry) -> bool {
+    let same = match (&entry.op, &last.op) {
+        (Op::Insert(key, _) | Op::Remove(key), Op::Insert(former, _) | Op::Remove(former)) => key == former,
+        (Op::SetTtl(_), Op::SetTtl(_)) | (Op::Remember(_), Op::Remember(_)) | (Op::Clear, Op::Clear) => true,
+        _ => false,
+    };
+    same && entry.holder == last.holder
+}
+
+/// What the operations seen so far, from the last one back, leave nothing of.
+#[derive(Default)]
+struct Overwritten {
+    keys: HashSet<(Text, Holder)>,
+    ttl: HashSet<Holder>,
+    remember: HashSet<Holder>,
+}
+
+impl Overwritten {
+    /// Whether an operation is overwritten; else what it overwrites is noted.
+    fn writes(&mut self, entry: &Entry) -> bool {
+        let holder = entry.holder;
+        match &entry.op {
+            Op::Insert(key, _) | Op::Remove(key) => !self.keys.insert((key.clone(), holder)),
+            Op::Update(update) => {
+                let over = self.keys.contains(&(update.key.clone(), holder));
+                if !over {
+                    // It reads what stood there before it.
+                    self.keys.retain(|(key, _)| *key != update.key);
                 }
-                content.principal = Some(principal.clone());
-                self.rotation = Some(Rotation::Login);
-                self.login = true;
+                over
             }
-            Op::Cycle => self.rotation = self.rotation.or(Some(Rotation::Cycle)),
-            Op::Invalidate => *self = Self { invalidated: true, ..Self::default() },
-            Op::SetTtl(lifetime) => content.lifetime = *lifetime,
-            Op::Remember(remember) => content.remember = Some(*remember),
+            Op::SetTtl(_) => !self.ttl.insert(holder),
+            Op::Remember(_) => !self.remember.insert(holder),
+            // They read, or change the meaning of, all that came before.
+            Op::Take(..) | Op::Clear | Op::Login(_) | Op::Cycle | Op::Invalidate => {
+                *self = Self::default();
+                false
+            }
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn replayed(base: Content, log: &[Op]) -> View {
-        View::of(base).replay(log).expect("no update fails")
+    fn insert(key: &str, value: u64) -> Op {
+        Op::Insert(Text::from(key), Value::encode(&value).expect("a number"))
     }
 
-    fn user(name: &str) -> Content {
-        Content { data: Map::from_iter([("k".into(), json!(1))]), principal: Some(name.into()), ..Content::default() }
-    }
-
-    #[test]
-    fn login_then_invalidate_is_not_invalidate_then_login() {
-        let out = replayed(user("ann"), &[Op::Login("ann".into()), Op::Invalidate]);
-        assert!(out.invalidated && !out.login && out.rotation.is_none() && out.content.is_empty());
-
-        let back = replayed(user("ann"), &[Op::Invalidate, Op::Login("ann".into())]);
-        assert!(back.invalidated && back.login && back.content.data.is_empty());
-        assert_eq!(back.content.principal.as_deref(), Some("ann"));
+    fn said(log: &Log) -> String {
+        let say = |entry: &Entry| match &entry.op {
+            Op::Insert(key, value) => format!("{}{}={}", entry.holder, key.as_str(), value.text()),
+            op => format!("{}{op:?}", entry.holder),
+        };
+        log.entries().iter().map(say).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
-    fn a_login_keeps_a_visitors_data_and_drops_another_users() {
-        let visitor = Content { principal: None, ..user("") };
-        assert_eq!(replayed(visitor, &[Op::Login("ann".into())]).content.data.len(), 1);
-        assert_eq!(replayed(user("ann"), &[Op::Login("ann".into())]).content.data.len(), 1);
-        assert_eq!(replayed(user("eve"), &[Op::Login("ann".into())]).content.data.len(), 0);
-    }
-
-    #[test]
-    fn a_cycle_does_not_weaken_a_login() {
-        for log in [[Op::Login("ann".into()), Op::Cycle], [Op::Cycle, Op::Login("ann".into())]] {
-            assert_eq!(replayed(user("ann"), &log).rotation, Some(Rotation::Login));
+    fn a_hundred_thousand_inserts_of_one_key_are_one() {
+        let mut log = Log::default();
+        for value in 0..100_000 {
+            drop(log.push(insert("a", value), 1));
         }
+        assert_eq!(said(&log), "1a=99999");
+        let mut log = Log::default();
+        for value in 0..100_000 {
+            drop(log.push(insert(["a", "b", "c"][value as usize % 3], value), 1));
+        }
+        assert!(log.entries().len() < 2 * COMPACT_FROM, "{}", log.entries().len());
     }
 
     #[test]
-    fn clear_empties_a_logged_in_session() {
-        assert!(replayed(user("ann"), &[Op::SetTtl(Some(60)), Op::Clear]).content.is_empty());
+    fn what_another_holder_did_stays_for_the_case_that_this_one_panics() {
+        let mut log = Log::default();
+        for (op, holder) in [(insert("a", 1), 1), (insert("a", 2), 2), (insert("a", 3), 1), (insert("a", 4), 2)] {
+            drop(log.push(op, holder));
+        }
+        drop(log.compact());
+        assert_eq!(said(&log), "1a=3 2a=4");
+        drop(log.retain(|entry| entry.holder != 2));
+        assert_eq!(said(&log), "1a=3");
     }
 
     #[test]
-    fn an_update_that_panics_is_an_error_and_names_its_key() {
-        let update: UpdateFn = Arc::new(|_| panic!("a bug"));
-        let error = View::default().replay(&[Op::Update("n".into(), update)]).expect_err("it panicked");
-        assert_eq!(error.to_string(), "the update of `n` panicked when it was replayed; nothing was stored");
+    fn nothing_is_compacted_over_an_operation_that_reads() {
+        for reader in [Op::Take(Text::from("a"), Arc::default()), Op::Clear, Op::Invalidate, Op::Login("ann".into())] {
+            let mut log = Log::default();
+            let said_of = format!("1a=1 1{reader:?} 1a=2");
+            for op in [insert("a", 1), reader, insert("a", 2)] {
+                drop(log.push(op, 1));
+            }
+            drop(log.compact());
+            assert_eq!(said(&log), said_of);
+        }
+        let mut log = Log::default();
+        let value = || Value::encode(&1).expect("a number");
+        let update =
+            || Op::Update(Arc::new(Update::new(1, Text::from("a"), Box::new(move |_| Ok(value())), None, value())));
+        for (op, holder) in [(insert("a", 1), 1), (update(), 2), (insert("a", 3), 1)] {
+            drop(log.push(op, holder));
+        }
+        drop(log.compact());
+        assert_eq!(said(&log), "1a=1 2Update 1a=3");
+        drop(log.push(update(), 1));
+        drop(log.push(insert("a", 4), 1));
+        drop(log.compact());
+        assert_eq!(said(&log), "1a=1 2Update 1a=4");
+    }
+
+    #[test]
+    fn what_a_commit_took_is_put_back_in_front() {
+        let mut log = Log::default();
+        drop(log.push(insert("a", 1), 1));
+        let taken = log.take();
+        drop(log.push(insert("b", 2), 1));
+        log.put_back(taken);
+        assert_eq!((said(&log).as_str(), log.next()), ("1a=1 1b=2", 2));
     }
 }

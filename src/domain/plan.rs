@@ -1,175 +1,134 @@
-//! The plan of a commit: from what was loaded, the log and the age to the one write that follows.
+//! The plan of a commit: from what was loaded, the view and the age to the one write that follows.
 
-use crate::domain::log::{Content, Op, Rotation, View};
-use crate::domain::state::{Origin, Snapshot};
-use crate::error::Error;
-
-/// The lifetimes in seconds, and when they are refreshed.
-#[derive(Clone, Debug)]
-pub(crate) struct Policy {
-    pub(crate) idle: i64,
-    pub(crate) absolute: Option<i64>,
-    pub(crate) tombstone: i64,
-    /// The share of the lifetime that must be left for a refresh not to be due.
-    pub(crate) renew_below: f64,
-    /// Whether a session's cookie is persistent, where the session does not say.
-    pub(crate) remember: bool,
-    /// Whether the ID travels in a cookie.
-    pub(crate) cookies: bool,
-}
-
-impl Policy {
-    /// When a session with this content, used now, expires: the earliest of idle, absolute and its own lifetime.
-    fn expiry(&self, content: &Content, started: i64, now: i64) -> i64 {
-        let idle = now + self.lifetime(content);
-        self.absolute.map_or(idle, |absolute| idle.min(started.saturating_add(absolute)))
-    }
-
-    fn lifetime(&self, content: &Content) -> i64 {
-        // Another program can have written any number.
-        content.lifetime.map_or(self.idle, |own| own.clamp(1, self.idle))
-    }
-
-    fn persistent(&self, content: &Content) -> bool {
-        self.cookies && content.remember.unwrap_or(self.remember)
-    }
-
-    /// Whether a live row may still be used.
-    pub(crate) fn is_live(&self, snapshot: &Snapshot, now: i64) -> bool {
-        // Its own lifetime is part of `ttl`, which is written as the earliest of the three.
-        snapshot.ttl > now && self.absolute.is_none_or(|absolute| snapshot.started.saturating_add(absolute) > now)
-    }
-}
+use crate::domain::policy::Policy;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Origin;
+use crate::domain::view::{Rotation, View};
 
 /// What the request allows a commit to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Means {
-    /// A cookie can still be sent.
+    /// A cookie can still be sent. Where it cannot, no row is created and no ID rotated: nobody would hold it.
     pub(crate) tell: bool,
     /// The lifetime may be refreshed.
     pub(crate) renew: bool,
 }
 
-/// A row to be written.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Next {
-    pub(crate) snapshot: Snapshot,
+/// The times of a row to be written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Times {
+    pub(crate) started: i64,
+    pub(crate) ttl: i64,
+    pub(crate) cookie: Option<i64>,
     /// The lifetime of the row is refreshed.
     pub(crate) refreshed: bool,
     /// The client is told, by a cookie or header.
     pub(crate) told: bool,
 }
 
-/// What becomes of the old row, and whether there is a new one.
-#[derive(Clone, Debug, PartialEq)]
+/// The fate of the old row, and whether there is a new one.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Plan {
     Nothing,
-    /// Changes that must not be written: the session ended, or a login superseded it.
+    /// Changes that must not be written: the session ended, a login superseded it, or the client could not be told.
     Drop,
-    Touch(Next),
-    Update(Next),
-    /// The row is deleted because the session was emptied.
-    Delete,
-    Create(Next),
+    Touch(Times),
+    Update(Times),
+    /// The row ends because the session was emptied.
+    End,
+    Create(Times),
     /// A new row, and a tombstone in the place of the old one.
-    Rotate(Next, Rotation),
-    /// The session is deleted because its holder said so.
+    Rotate(Times, Rotation),
+    /// The row ends because its holder said so.
     Invalidate,
     /// As `Invalidate`, and a new row in the same transaction.
-    Replace(Next),
+    Replace(Times),
 }
 
-/// Plans the one write of a commit: pure and total. The error is an `update` that failed on replay.
-pub(crate) fn plan(origin: &Origin, log: &[Op], means: Means, policy: &Policy, now: i64) -> Result<Plan, Error> {
-    let view = View::of(origin.base()).replay(log)?;
-    let empty = view.content.is_empty();
-    let create = |view: &View| {
-        let next = fresh(view, policy, now);
-        if view.invalidated { Plan::Replace(next) } else { Plan::Create(next) }
-    };
-    Ok(match origin {
-        Origin::Live { snapshot, led } => live(snapshot, *led, &view, means, policy, now),
+/// Plans the one write of a commit: pure and total.
+pub(crate) fn plan(origin: &Origin, view: &View, means: Means, policy: &Policy, now: i64) -> Plan {
+    let empty = view.is_empty();
+    let new = fresh(view, policy, now);
+    let plan = match origin {
+        Origin::Live { snapshot, led } => live(snapshot, *led, view, means, policy, now),
         Origin::Unavailable if view.invalidated => Plan::Invalidate,
         Origin::Unavailable => Plan::Nothing,
-        Origin::Fresh { trail: false } if empty => Plan::Nothing,
-        Origin::Fresh { trail: false } => Plan::Create(fresh(&view, policy, now)),
-        Origin::Undecodable if empty && view.invalidated => Plan::Invalidate,
-        Origin::Undecodable if empty => Plan::Nothing,
-        Origin::Undecodable => create(&view),
-        // The old ID ended for a reason: only a login starts a session from there.
-        Origin::Fresh { trail: true } if !view.invalidated && !empty => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Gone { trail: true } | Origin::Fresh { trail: true }
-            if (view.login || view.invalidated) && !empty =>
+        // Whoever still knows the ID of a row that nobody can read must not undo the login.
+        Origin::Undecodable if view.login && !empty => Plan::Replace(new),
+        Origin::Undecodable | Origin::Fresh { trail: true } | Origin::Superseded | Origin::Gone { trail: true }
+            if view.invalidated =>
         {
-            create(&view)
+            if empty {
+                Plan::Invalidate
+            } else {
+                Plan::Replace(new)
+            }
         }
-        Origin::Superseded | Origin::Gone { trail: true } | Origin::Fresh { trail: true } if view.invalidated => {
-            Plan::Invalidate
-        }
-        Origin::Gone { .. } if view.login && !empty => Plan::Create(fresh(&view, policy, now)),
-        Origin::Superseded | Origin::Gone { .. } if view != View::default() && !(view.invalidated && empty) => {
-            Plan::Drop
-        }
-        Origin::Superseded | Origin::Gone { .. } | Origin::Fresh { trail: true } => Plan::Nothing,
-    })
+        Origin::Undecodable | Origin::Fresh { .. } | Origin::OwnEnd if empty => Plan::Nothing,
+        Origin::Undecodable | Origin::Fresh { .. } | Origin::OwnEnd => Plan::Create(new),
+        // The old ID ended for a reason: only a login starts a session from there.
+        Origin::Superseded | Origin::Gone { .. } if view.login && !empty => Plan::Create(new),
+        Origin::Superseded | Origin::Gone { .. } if view.is_changed() => Plan::Drop,
+        Origin::Superseded | Origin::Gone { .. } => Plan::Nothing,
+    };
+    match plan {
+        Plan::Create(_) if !means.tell => Plan::Drop,
+        Plan::Replace(_) if !means.tell => Plan::Invalidate,
+        plan => plan,
+    }
 }
 
-fn fresh(view: &View, policy: &Policy, now: i64) -> Next {
-    let ttl = policy.expiry(&view.content, now, now);
-    let cookie = policy.persistent(&view.content).then_some(ttl);
-    let snapshot = Snapshot { content: view.content.clone(), started: now, ttl, cookie };
-    Next { snapshot, refreshed: true, told: true }
+fn fresh(view: &View, policy: &Policy, now: i64) -> Times {
+    let ttl = policy.expiry(view.lifetime, now, now);
+    let cookie = policy.persistent(view.remember).then_some(ttl);
+    Times { started: now, ttl, cookie, refreshed: true, told: true }
 }
 
 fn live(old: &Snapshot, led: bool, view: &View, means: Means, policy: &Policy, now: i64) -> Plan {
-    let content = &view.content;
     if view.invalidated {
-        return if content.is_empty() { Plan::Invalidate } else { Plan::Replace(fresh(view, policy, now)) };
+        return if view.is_empty() { Plan::Invalidate } else { Plan::Replace(fresh(view, policy, now)) };
     }
-    let changed = view.rotation.is_some() || *content != old.content;
-    if changed && content.is_empty() {
-        return Plan::Delete;
+    if view.rotation == Some(Rotation::Login) && !means.tell {
+        // Without a new ID, whoever planted the old one would be signed in too.
+        return Plan::Drop;
+    }
+    // A request that a cycle's tombstone led here has nothing to rotate; and an ID is rotated only for who hears of it.
+    let rotation = view.rotation.filter(|rotation| means.tell && !(led && *rotation == Rotation::Cycle));
+    let changed = rotation.is_some() || view.is_content_changed();
+    if changed && view.is_empty() {
+        return Plan::End;
     }
     let started = if view.login { now } else { old.started };
-    let ttl = policy.expiry(content, started, now);
-    let tell = means.tell && (!led || view.rotation.is_some());
-    let persistent = policy.persistent(content);
+    let target = policy.expiry(view.lifetime, started, now);
+    let tell = means.tell && (!led || rotation.is_some());
+    let persistent = policy.persistent(view.remember);
     // A flush after the head can have switched the row alone: the row remembers which cookie was sent last.
-    let untold = if persistent { content.remember.is_some() && old.cookie.is_none() } else { old.cookie.is_some() };
-    let switched = policy.cookies && (persistent != policy.persistent(&old.content) || untold && means.renew);
-    let refreshed = view.rotation.is_some() || (tell && switched) || due(old, content, tell, means, policy, ttl, now);
-    // A browser-session cookie and a header have no lifetime, so there is nothing to tell when the row's is refreshed.
-    let told = view.rotation.is_some() || (tell && refreshed && (persistent || switched));
-    let cookie = match persistent {
-        _ if !told => old.cookie,
-        true => Some(ttl),
-        false => None,
-    };
-    let ttl = if refreshed { ttl } else { old.ttl };
-    let next = Next { snapshot: Snapshot { content: content.clone(), started, ttl, cookie }, refreshed, told };
-    match view.rotation {
-        Some(rotation) => Plan::Rotate(next, rotation),
-        None if changed => Plan::Update(next),
-        None if refreshed => Plan::Touch(next),
-        None => Plan::Nothing,
-    }
-}
-
-/// Whether row and cookie get a new lifetime: less than the configured share of it is left, or it became another.
-fn due(old: &Snapshot, new: &Content, tell: bool, means: Means, policy: &Policy, target: i64, now: i64) -> bool {
-    if new.lifetime != old.content.lifetime {
-        return true;
-    }
+    let untold = if persistent { view.remember.is_some() && old.cookie.is_none() } else { old.cookie.is_some() };
+    let switched = policy.cookies && (persistent != policy.persistent(old.remember) || untold && means.renew);
     // The earlier of the two decides: a flush after the head can have refreshed the row alone.
     let until = match old.cookie {
-        Some(cookie) if tell && policy.persistent(new) => cookie.min(old.ttl),
+        Some(cookie) if tell && persistent => cookie.min(old.ttl),
         _ => old.ttl,
     };
-    #[allow(clippy::cast_precision_loss, reason = "seconds of at most ten years")]
-    let left = until.saturating_sub(now) as f64;
-    #[allow(clippy::cast_precision_loss, reason = "seconds of at most ten years")]
-    let lifetime = policy.lifetime(new) as f64;
-    means.renew && target > until && left < policy.renew_below * lifetime
+    let due = view.lifetime != old.lifetime
+        || policy.exceeds(old.ttl, view.lifetime, target)
+        || means.renew && policy.is_due(view, until, target, now);
+    let refreshed = rotation.is_some() || (tell && switched) || due;
+    // A browser-session cookie and a header have no lifetime, so there is nothing to tell when the row's is refreshed.
+    let told = rotation.is_some() || (tell && refreshed && (persistent || switched));
+    let cookie = match persistent {
+        _ if !told => old.cookie,
+        true => Some(target),
+        false => None,
+    };
+    let ttl = if refreshed { target } else { old.ttl };
+    let times = Times { started, ttl, cookie, refreshed, told };
+    match rotation {
+        Some(rotation) => Plan::Rotate(times, rotation),
+        None if changed => Plan::Update(times),
+        None if refreshed => Plan::Touch(times),
+        None => Plan::Nothing,
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,13 @@
-//! A session as one request sees it: what was loaded, and the log of operations over it.
+//! A session as one request sees it: what the last look at the table found, the log over it, and the commit under way.
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
-use crate::domain::id::{SessionId, Token};
-use crate::domain::log::{Content, Op, UpdateFn, View};
-
-/// A live row, decoded. Times are seconds since the Unix epoch, UTC.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Snapshot {
-    pub(crate) content: Content,
-    /// When the absolute clock started: the creation or the login.
-    pub(crate) started: i64,
-    /// When the row expires.
-    pub(crate) ttl: i64,
-    /// When the last cookie that was sent expires; `None` where none was, or it lives as long as the browser.
-    pub(crate) cookie: Option<i64>,
-}
+use crate::domain::id::SessionId;
+use crate::domain::log::{Entry, Garbage, Holder, Log, Op};
+use crate::domain::settle::Before;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::token::Token;
+use crate::domain::view::{Rotation, View};
 
 /// Where a state comes from: what the last look at the table found.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,112 +18,224 @@ pub(crate) enum Origin {
     Live { snapshot: Arc<Snapshot>, led: bool },
     /// A login gave the session another ID, which this client does not hold.
     Superseded,
-    /// There was a row, and it ended.
-    /// `trail`: an expired tombstone still names a successor.
+    /// There was a row, and it ended. `trail`: an expired tombstone still names a successor.
     Gone { trail: bool },
+    /// This request ended the session; what it goes on to store is another one.
+    OwnEnd,
     /// A row that cannot be decoded.
     Undecodable,
     /// The store could not be asked, and the configuration says to go on without.
     Unavailable,
 }
 
-impl Snapshot {
-    /// A session without anything in it.
-    pub(crate) fn empty() -> Self {
-        Self { content: Content::default(), started: 0, ttl: 0, cookie: None }
-    }
-}
-
 impl Origin {
     pub(crate) const FRESH: Self = Self::Fresh { trail: false };
 
-    pub(crate) fn base(&self) -> Content {
+    pub(crate) fn base(&self) -> Option<&Arc<Snapshot>> {
         match self {
-            Self::Live { snapshot, .. } => snapshot.content.clone(),
-            _ => Content::default(),
+            Self::Live { snapshot, .. } => Some(snapshot),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_led(&self) -> bool {
+        matches!(self, Self::Live { led: true, .. })
+    }
+
+    /// Whether the request may not say a word of its session: it is not the one that holds it.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self, Self::Superseded | Self::Gone { .. } | Self::Live { led: true, .. })
+    }
+
+    /// How the table of transitions calls it.
+    pub(crate) fn before(&self) -> Before {
+        match self {
+            Self::Unavailable => Before::Load,
+            Self::Live { .. } | Self::Undecodable | Self::Fresh { trail: false } => Before::Row,
+            Self::Superseded | Self::Gone { .. } => Before::Over,
+            Self::OwnEnd => Before::OwnEnd,
+            Self::Fresh { trail: true } => Before::Trail,
         }
     }
 }
 
-/// A prefix of the log whose commit failed with an unknown outcome: it is repeated as it was, under the same token.
-#[derive(Clone, Copy, Debug)]
-struct Pending {
-    len: usize,
-    token: Token,
+/// What one commit takes along, under one token in all its repeats.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) token: Token,
+    /// The ID of the new row, where one is made.
+    pub(crate) candidate: SessionId,
+    /// What the last attempt of an earlier commit of this batch was, where nobody knows whether it was applied.
+    pub(crate) attempted: Option<Attempted>,
+    /// The client was told that it failed: it is only looked whether it was stored.
+    pub(crate) given_up: bool,
+    /// It leaves nothing of the session, so that what comes after it needs a new row.
+    pub(crate) ends: bool,
+}
+
+impl Batch {
+    /// A batch of nothing, for who only looks.
+    pub(crate) fn empty(candidate: SessionId) -> Self {
+        let token = Token::random();
+        Self { entries: Vec::new(), token, candidate, attempted: None, given_up: false, ends: false }
+    }
+
+    /// The same batch with other operations, under its token.
+    fn with(&self, entries: Vec<Entry>) -> Self {
+        let Self { token, candidate, attempted, given_up, ends, .. } = *self;
+        Self { entries, token, candidate, attempted, given_up, ends }
+    }
+}
+
+/// The write that a failed commit may have applied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Attempted {
+    /// It made a new row.
+    pub(crate) new_row: bool,
+    /// What it would have told the client of an updated row: when its cookie expires.
+    pub(crate) told: Option<Option<i64>>,
 }
 
 /// The origin and the log over it. A mutator appends one operation and does nothing else.
 #[derive(Debug)]
 pub(crate) struct State {
     origin: Origin,
-    log: Vec<Op>,
-    view: View,
-    /// The ID that the next new row gets.
+    log: Log,
+    /// The batch of a commit under way, or of one that ended without an answer.
+    sent: Option<Arc<Batch>>,
+    /// What the request sees: origin, batch and log.
+    view: Arc<View>,
+    /// The view is of an older origin or log; the next reader replays.
+    stale: bool,
+    /// An `update` could not be replayed for the view: the commit, which fails by it, replays for itself.
+    partial: bool,
+    revision: u64,
     candidate: Option<SessionId>,
-    pending: Option<Pending>,
+}
+
+/// What a stale view is made anew of, where no lock is held.
+pub(crate) struct Replay {
+    base: Option<Arc<Snapshot>>,
+    sent: Option<Arc<Batch>>,
+    entries: Vec<Entry>,
     revision: u64,
 }
 
-/// What one commit takes along: it stays as it is while the request goes on appending.
-#[derive(Clone, Debug)]
-pub(crate) struct Batch {
-    pub(crate) origin: Origin,
-    pub(crate) log: Vec<Op>,
-    pub(crate) token: Token,
-    pub(crate) candidate: SessionId,
+impl Replay {
+    /// Replays; closures may run. Also says whether all of it could be replayed.
+    pub(crate) fn view(&self) -> (View, bool) {
+        let sent = self.sent.as_ref().map_or(&[][..], |batch| &batch.entries);
+        let (view, whole) = View::of(self.base.as_ref()).show(sent);
+        let (view, rest) = view.show(&self.entries);
+        (view, whole && rest)
+    }
 }
 
 impl State {
     pub(crate) fn new(origin: Origin) -> Self {
-        let view = View::of(origin.base());
-        Self { origin, log: Vec::new(), view, candidate: None, pending: None, revision: 0 }
+        let view = Arc::new(View::of(origin.base()));
+        Self {
+            origin,
+            log: Log::default(),
+            sent: None,
+            view,
+            stale: false,
+            partial: false,
+            revision: 0,
+            candidate: None,
+        }
     }
 
     pub(crate) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// The snapshot with the log replayed over it.
-    pub(crate) fn view(&self) -> &View {
+    pub(crate) fn view(&self) -> &Arc<View> {
         &self.view
     }
 
+    /// Whether operations wait for a commit, or for the answer of one.
     pub(crate) fn has_log(&self) -> bool {
-        !self.log.is_empty()
+        !self.log.is_empty() || self.sent.is_some()
     }
 
-    /// Counts the changes of the view, so that an `update` can tell whether it ran on what is still there.
-    pub(crate) fn revision(&self) -> u64 {
-        self.revision
+    /// The batch of a commit that is under way or was not answered.
+    pub(crate) fn sent(&self) -> Option<&Arc<Batch>> {
+        self.sent.as_ref()
     }
 
-    pub(crate) fn push(&mut self, op: Op) {
-        // The closure of an `update` has run already, without the lock; see `push_update`.
-        self.view.apply(&op).expect("only an update fails");
-        self.append(op);
+    /// The number of the next operation.
+    pub(crate) fn next(&self) -> u64 {
+        self.log.next()
     }
 
-    /// Appends an `update` whose closure gave `value` for the value that is in the view.
-    pub(crate) fn push_update(&mut self, key: String, value: Value, update: UpdateFn) {
-        self.view.content.data.insert(key.clone(), value);
-        self.append(Op::Update(key, update));
+    /// Whether an operation older than this number waits.
+    pub(crate) fn has_before(&self, number: u64) -> bool {
+        self.sent.is_some() || self.log.entries().first().is_some_and(|entry| entry.number < number)
     }
 
-    fn append(&mut self, op: Op) {
-        self.log.push(op);
+    /// Appends an operation that was done on the view as it is.
+    pub(crate) fn push(&mut self, op: Op, holder: Holder) -> Garbage {
+        Arc::make_mut(&mut self.view).apply(&op);
         self.revision += 1;
+        self.log.push(op, holder)
+    }
+
+    /// What to replay where the view is stale.
+    pub(crate) fn replay(&self) -> Option<Replay> {
+        self.stale.then(|| Replay {
+            base: self.origin.base().cloned(),
+            sent: self.sent.clone(),
+            entries: self.log.entries().to_vec(),
+            revision: self.revision,
+        })
+    }
+
+    /// Takes the view that a replay gave, unless something was changed meanwhile.
+    pub(crate) fn replayed(&mut self, replay: &Replay, (view, whole): (View, bool)) {
+        if self.stale && self.revision == replay.revision {
+            self.view = Arc::new(view);
+            (self.stale, self.partial) = (false, !whole);
+        }
+    }
+
+    /// The view of all operations, where it is that of a commit of them.
+    pub(crate) fn whole_view(&self) -> Option<Arc<View>> {
+        (self.sent.is_none() && !self.stale && !self.partial).then(|| self.view.clone())
+    }
+
+    /// The view is to be made anew: at once where nothing has to be replayed.
+    fn renew_view(&mut self) {
+        self.revision += 1;
+        self.stale = self.has_log();
+        if !self.stale {
+            self.view = Arc::new(View::of(self.origin.base()));
+            self.partial = false;
+        }
     }
 
     /// Whether the view names a session under another ID than the row that was loaded.
     pub(crate) fn wants_new_id(&self) -> bool {
+        let view = &self.view;
         let starts = match self.origin {
-            Origin::Live { .. } => self.view.rotation.is_some() || self.view.invalidated,
-            Origin::Superseded | Origin::Gone { trail: true } => self.view.login || self.view.invalidated,
-            Origin::Gone { trail: false } => self.view.login,
+            Origin::Live { led, .. } => match view.rotation {
+                Some(rotation) => !(led && rotation == Rotation::Cycle) || view.invalidated,
+                None => view.invalidated,
+            },
+            Origin::Superseded | Origin::Gone { trail: true } => view.login || view.invalidated,
+            Origin::Gone { trail: false } => view.login,
             Origin::Unavailable => false,
-            Origin::Fresh { .. } | Origin::Undecodable => true,
+            Origin::Fresh { .. } | Origin::OwnEnd | Origin::Undecodable => true,
         };
-        starts && !self.view.content.is_empty()
+        starts && !view.is_empty()
+    }
+
+    /// Whether the session keeps its handle under the new ID.
+    pub(crate) fn keeps_handle(&self) -> bool {
+        matches!(self.origin, Origin::Live { .. })
+            && !self.view.invalidated
+            && self.view.rotation == Some(Rotation::Cycle)
     }
 
     /// The ID of the next new row; it stays the same until that row is stored.
@@ -141,158 +243,94 @@ impl State {
         *self.candidate.get_or_insert_with(SessionId::random)
     }
 
-    /// Keeps nothing of the log but an `invalidate`.
-    pub(crate) fn discard(&mut self) {
-        let invalidated = self.view.invalidated;
-        self.log.clear();
-        self.pending = None;
-        self.view = View::of(self.origin.base());
-        self.revision += 1;
-        if invalidated {
-            self.push(Op::Invalidate);
+    /// Whether an operation that is appended once the head is out could need a new row, which nobody would be told of:
+    /// there is no live row, or what is under way may end it.
+    pub(crate) fn may_need_row(&self) -> bool {
+        match self.origin {
+            Origin::Live { .. } => self.view.invalidated || self.sent.as_ref().is_some_and(|batch| batch.ends),
+            Origin::Superseded | Origin::Gone { .. } => self.view.invalidated,
+            Origin::Fresh { .. } | Origin::OwnEnd | Origin::Undecodable | Origin::Unavailable => true,
         }
     }
 
-    /// Keeps nothing of the log: the client was told that it failed.
-    pub(crate) fn discard_all(&mut self) {
-        self.discard();
-        self.log.clear();
-        self.view = View::of(self.origin.base());
+    /// Starts a commit: of all operations, or of the batch whose earlier commit may have been applied.
+    pub(crate) fn batch(&mut self) -> Arc<Batch> {
+        if let Some(batch) = &self.sent {
+            return batch.clone();
+        }
+        let candidate = self.candidate();
+        let entries = self.log.take();
+        let ends = self.view.invalidated || self.view.is_empty();
+        let token = Token::random();
+        let batch = Arc::new(Batch { entries, token, candidate, attempted: None, given_up: false, ends });
+        // A refresh alone has no token, and nothing to repeat.
+        if !batch.entries.is_empty() {
+            self.sent = Some(batch.clone());
+        }
+        batch
     }
 
-    /// A commit failed. Where it may have been applied it is repeated as it was; else the log may go on growing.
-    pub(crate) fn failed(&mut self, may_be_applied: bool) {
-        if !may_be_applied {
-            self.pending = None;
+    /// A commit failed. Where it may have been applied it is repeated as it was, under its token; else its operations are
+    /// again like all others.
+    pub(crate) fn failed(&mut self, batch: &Batch, candidate: SessionId, attempted: Option<Attempted>) {
+        if self.sent.is_none() {
+            return;
+        }
+        self.candidate = Some(candidate);
+        let attempted = attempted.or(batch.attempted);
+        if attempted.is_some() {
+            self.sent = Some(Arc::new(Batch { candidate, attempted, ..batch.with(batch.entries.clone()) }));
+        } else {
+            self.sent = None;
+            self.log.put_back(batch.entries.clone());
         }
     }
 
-    /// Starts a commit: the whole log, or the prefix whose earlier commit may have been applied.
-    pub(crate) fn batch(&mut self) -> Batch {
-        let len = self.log.len();
-        let pending = *self.pending.get_or_insert_with(|| Pending { len, token: Token::random() });
-        let log = self.log[..pending.len].to_vec();
-        Batch { origin: self.origin.clone(), log, token: pending.token, candidate: self.candidate() }
-    }
-
-    /// What is left of the log when a commit has ended, or all of it where `ended` is false; with the revision.
-    pub(crate) fn rest(&self, ended: bool) -> (Vec<Op>, u64) {
-        let from = self.pending.filter(|_| ended).map_or(0, |pending| pending.len);
-        (self.log[from..].to_vec(), self.revision)
-    }
-
-    /// Takes `origin` as the new base under `view`, the rest of the log replayed over it. Answers false, and does nothing,
-    /// when the log has grown since the rest was read: closures run without the lock.
-    pub(crate) fn rebase(&mut self, origin: &Origin, view: View, ended: Option<End>, revision: u64) -> bool {
-        if revision != self.revision {
-            return false;
+    /// A commit ended: the rest of the log lies over `origin` now. `candidate_used`: there is a row under the candidate, so
+    /// the next new row needs another.
+    #[must_use = "a batch holds closures of the application's"]
+    pub(crate) fn committed(&mut self, origin: Origin, candidate_used: bool) -> Option<Arc<Batch>> {
+        let batch = self.sent.take();
+        if candidate_used {
+            self.candidate = None;
         }
-        if let Some(end) = ended {
-            let pending = self.pending.take();
-            self.log.drain(..pending.map_or(0, |pending| pending.len));
-            if end.candidate_used {
-                self.candidate = None;
-            }
+        self.rebase(origin);
+        batch
+    }
+
+    /// Takes another origin under the log.
+    pub(crate) fn rebase(&mut self, origin: Origin) {
+        self.origin = origin;
+        self.renew_view();
+    }
+
+    /// Keeps those operations that `keep` says, also of a batch whose commit was not answered; what is under way goes on.
+    pub(crate) fn retain(&mut self, in_flight: bool, keep: impl Fn(&Entry) -> bool) -> (Garbage, Option<Arc<Batch>>) {
+        let garbage = self.log.retain(&keep);
+        let mut former = None;
+        if let Some(batch) = self.sent.as_ref().filter(|batch| !in_flight && !batch.entries.iter().all(&keep)) {
+            let kept = batch.with(batch.entries.iter().filter(|entry| keep(entry)).cloned().collect());
+            former = self.sent.replace(Arc::new(kept));
         }
-        self.origin = origin.clone();
-        self.view = view;
-        self.revision += 1;
-        true
-    }
-}
-
-/// How a commit ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct End {
-    /// A row was created under the candidate, so the next new row needs another.
-    pub(crate) candidate_used: bool,
-}
-
-/// The view of a log over an origin. An update that fails there fails its commit; until then the view is without the log.
-pub(crate) fn view_of(origin: &Origin, log: &[Op]) -> View {
-    let base = View::of(origin.base());
-    base.clone().replay(log).unwrap_or(base)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn insert(key: &str) -> Op {
-        Op::Insert(key.into(), json!(1))
+        if !garbage.0.is_empty() || former.is_some() {
+            self.renew_view();
+        }
+        (garbage, former)
     }
 
-    fn live(keys: &[&str]) -> Origin {
-        let data = keys.iter().map(|key| ((*key).to_owned(), json!(1))).collect();
-        let content = Content { data, ..Content::default() };
-        Origin::Live { snapshot: Arc::new(Snapshot { content, started: 0, ttl: 9, cookie: None }), led: false }
+    /// Gives up what a failed commit took along: its client is told that it failed.
+    #[must_use = "a batch holds closures of the application's"]
+    pub(crate) fn give_up(&mut self) -> Option<Arc<Batch>> {
+        let batch = self.sent.take();
+        self.renew_view();
+        batch
     }
 
-    fn end(state: &mut State, origin: &Origin) -> bool {
-        let (rest, revision) = state.rest(true);
-        state.rebase(origin, view_of(origin, &rest), Some(End { candidate_used: true }), revision)
-    }
-
-    #[test]
-    fn a_repeated_commit_has_the_same_token_and_the_same_operations() {
-        let mut state = State::new(Origin::FRESH);
-        state.push(insert("a"));
-        let first = state.batch();
-        state.push(insert("b"));
-        let again = state.batch();
-        assert_eq!((first.token, first.log.len(), first.candidate), (again.token, again.log.len(), again.candidate));
-
-        assert!(end(&mut state, &live(&["a"])));
-        let next = state.batch();
-        assert_ne!(next.token, first.token);
-        assert_ne!(next.candidate, first.candidate);
-        assert!(matches!(&next.log[..], [Op::Insert(key, _)] if key == "b"));
-    }
-
-    #[test]
-    fn an_operation_appended_during_a_commit_is_kept() {
-        let mut state = State::new(Origin::FRESH);
-        state.push(insert("a"));
-        state.batch();
-        let (rest, revision) = state.rest(true);
-        state.push(insert("b"));
-        let stored = live(&["a"]);
-        assert!(!state.rebase(&stored, view_of(&stored, &rest), Some(End { candidate_used: true }), revision));
-        assert!(end(&mut state, &stored));
-        assert_eq!(state.view().content.data.len(), 2);
-        assert!(state.has_log());
-    }
-
-    #[test]
-    fn discarding_keeps_the_sign_out_alone() {
-        let mut state = State::new(live(&["a"]));
-        state.push(Op::Invalidate);
-        state.push(insert("flash"));
-        state.discard();
-        assert!(state.view().invalidated && state.view().content.is_empty());
-        let mut state = State::new(live(&["a"]));
-        state.push(insert("b"));
-        state.discard();
-        assert!(!state.has_log());
-        assert_eq!(state.view().content.data.len(), 1);
-    }
-
-    #[test]
-    fn a_new_id_is_wanted_where_a_new_row_will_be() {
-        let wants = |origin: Origin, log: &[Op]| {
-            let mut state = State::new(origin);
-            log.iter().for_each(|op| state.push(op.clone()));
-            state.wants_new_id()
-        };
-        assert!(!wants(Origin::FRESH, &[]));
-        assert!(wants(Origin::FRESH, &[insert("a")]));
-        assert!(!wants(live(&["a"]), &[insert("b")]));
-        assert!(wants(live(&["a"]), &[Op::Cycle]));
-        assert!(!wants(live(&["a"]), &[Op::Invalidate]));
-        assert!(wants(live(&["a"]), &[Op::Invalidate, insert("flash")]));
-        assert!(!wants(Origin::Superseded, &[insert("a")]));
-        assert!(wants(Origin::Superseded, &[Op::Login("ann".into())]));
+    /// A commit that was not answered, and of which nothing is left to do, is not repeated: it is only looked whether it
+    /// was stored.
+    pub(crate) fn only_look(&mut self) {
+        if let Some(batch) = self.sent.as_ref().filter(|batch| batch.entries.is_empty()) {
+            self.sent = Some(Arc::new(Batch { given_up: true, ..batch.with(Vec::new()) }));
+        }
     }
 }

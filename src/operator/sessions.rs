@@ -1,22 +1,20 @@
 //! What the fairing puts into managed state: the store, and what the requests of one application share.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use aws_sdk_dynamodb::Client;
-use parking_lot::Mutex;
-use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Endpoint};
 use crate::domain::id::Handle;
+use crate::domain::policy::Policy;
 use crate::error::Error;
-use crate::session::ending::Inner;
+use crate::session::registry::{Counters, Registry};
+use crate::store::client::{Connect, Target};
+use crate::store::settings::{Clock, Settings};
 use crate::store::table::{self, TableStatus};
-use crate::store::{Budget, Clock, Revoked, Store};
-use crate::web::fairing::SessionsFairing;
-use crate::web::transport::Transport;
+use crate::store::{ITEM_LIMIT, Store};
 
 /// The sessions of an application, in managed state: reached by `&State<Sessions>` in a route and by
 /// `rocket.state::<Sessions>()` elsewhere. Cloning is cheap.
@@ -35,32 +33,9 @@ use crate::web::transport::Transport;
 /// ```
 #[derive(Clone)]
 pub struct Sessions {
-    pub(crate) shared: Arc<Shared>,
-}
-
-/// What all requests share; nothing of it is state that a second node would have to know.
-pub(crate) struct Shared {
-    pub(crate) store: Store,
-    pub(crate) transport: Transport,
-    pub(crate) config: Config,
-    /// Requests in flight and flushes under way, for the shutdown to wait for.
-    pub(crate) tracker: TaskTracker,
-    /// The sessions in use, for the shutdown to write what is still held then.
-    held: Mutex<HashMap<u64, Weak<Inner>>>,
-    next: AtomicU64,
-    pub(crate) counters: Counters,
+    pub(crate) registry: Arc<Registry>,
+    config: Arc<Config>,
     client: Client,
-}
-
-/// The counters behind [`Stats`].
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) loads: AtomicU64,
-    pub(crate) commits: AtomicU64,
-    pub(crate) conflicts: AtomicU64,
-    pub(crate) dropped: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) cut_off: AtomicU64,
 }
 
 /// What this process has done since its launch. Each figure only grows.
@@ -69,11 +44,11 @@ pub(crate) struct Counters {
 pub struct Stats {
     /// Sessions looked up in the table.
     pub loads: u64,
-    /// Commits that reached the table.
+    /// Writes that reached the table.
     pub commits: u64,
     /// Conditional writes that met somebody else's and were planned again; each is billed as a write.
     pub conflicts: u64,
-    /// Commits whose changes were dropped because the session had ended or a login superseded it.
+    /// Changes that were dropped because the session had ended, a login superseded it, or their holder panicked.
     pub dropped: u64,
     /// Loads and commits that ended with an error.
     pub failed: u64,
@@ -82,46 +57,22 @@ pub struct Stats {
 }
 
 impl Sessions {
-    /// Makes the fairing, which reads the table `sessions` of Rocket.toml when the application ignites.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use rocket_dynamodb_sessions::Sessions;
-    ///
-    /// #[rocket::launch]
-    /// fn rocket() -> _ {
-    ///     rocket::build().attach(Sessions::fairing())
-    /// }
-    /// ```
-    pub fn fairing() -> SessionsFairing {
-        SessionsFairing::default()
-    }
-
-    pub(crate) fn new(client: Client, config: Config, debug: bool, clock: Clock) -> Self {
-        let shared = Shared {
-            store: Store::new(&client, &config, clock),
-            transport: Transport::new(&config, debug),
-            config,
-            tracker: TaskTracker::new(),
-            held: Mutex::default(),
-            next: AtomicU64::new(0),
-            counters: Counters::default(),
-            client,
-        };
-        Self { shared: Arc::new(shared) }
+    pub(crate) fn new(client: Client, config: Config, clock: Clock) -> Self {
+        let store = Store::new(&client, settings(&config, clock));
+        let registry = Arc::new(Registry::new(store, config.deadline, config.commit_on_error));
+        Self { registry, config: Arc::new(config), client }
     }
 
     /// Returns the DynamoDB client, for tables of your own. It is also in managed state by itself.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.shared.client
+        &self.client
     }
 
     /// Returns the configuration in force.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.shared.config
+        &self.config
     }
 
     /// Creates the table, billed on demand, and switches its TTL on. A table that exists is left as it is, but for its
@@ -131,7 +82,7 @@ impl Sessions {
     ///
     /// Fails when DynamoDB cannot be reached or refuses.
     pub async fn create_table(&self) -> Result<(), Error> {
-        table::create(&self.shared.client, &self.shared.config.table).await
+        table::create(&self.client, &self.config.table).await
     }
 
     /// Looks at the table: whether it exists, its key and its TTL.
@@ -140,7 +91,7 @@ impl Sessions {
     ///
     /// Fails when DynamoDB cannot be reached.
     pub async fn table_status(&self) -> Result<TableStatus, Error> {
-        table::status(&self.shared.client, &self.shared.config.table).await
+        table::status(&self.client, &self.config.table).await
     }
 
     /// Ends the session that a handle names, also when its ID was rotated since. Returns whether there was one.
@@ -151,15 +102,13 @@ impl Sessions {
     ///
     /// Fails when DynamoDB cannot be reached; then nobody knows whether the session has ended.
     pub async fn revoke(&self, handle: &Handle) -> Result<bool, Error> {
-        let budget = self.shared.budget();
-        let revoked = budget.spend(self.shared.store.revoke(handle, &budget)).await?;
-        Ok(revoked == Revoked::Deleted)
+        self.registry.store.revoke(handle, &|| self.registry.budget()).await
     }
 
     /// Returns what this process has done since its launch.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let Counters { loads, commits, conflicts, dropped, failed, cut_off } = &self.shared.counters;
+        let Counters { loads, commits, conflicts, dropped, failed, cut_off } = &self.registry.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             loads: read(loads),
@@ -174,34 +123,57 @@ impl Sessions {
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("config", &self.shared.config).finish_non_exhaustive()
+        f.debug_struct("Sessions").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
-impl Shared {
-    pub(crate) fn budget(&self) -> Budget {
-        Budget::new(self.config.deadline)
-    }
-
-    /// Registers a session in use; the number takes it off again.
-    pub(crate) fn hold(&self, session: &Weak<Inner>) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.held.lock().insert(number, session.clone());
-        number
-    }
-
-    pub(crate) fn release(&self, number: u64) {
-        self.held.lock().remove(&number);
-    }
-
-    /// The sessions in use now.
-    pub(crate) fn in_use(&self) -> Vec<Arc<Inner>> {
-        self.held.lock().values().filter_map(Weak::upgrade).collect()
+/// What the store has to be told of a configuration.
+fn settings(config: &Config, clock: Clock) -> Settings {
+    Settings {
+        table: config.table.clone(),
+        key_prefix: config.key_prefix.clone(),
+        consistent_read: config.consistent_read,
+        attempts: config.attempts,
+        attempt_timeout: config.attempt_timeout,
+        backoff: config.backoff,
+        warn_size: share_of_limit(config.warn_size.get()),
+        policy: Policy {
+            idle: config.ttl.as_secs(),
+            absolute: config.absolute_ttl.map(|lifetime| lifetime.as_secs()),
+            tombstone: config.tombstone_ttl.as_secs(),
+            renew_below: config.renew_below.get(),
+            remember: config.remember,
+            cookies: config.header.is_none(),
+        },
+        clock,
     }
 }
 
-impl Counters {
-    pub(crate) fn count(counter: &AtomicU64, by: u64) {
-        counter.fetch_add(by, Ordering::Relaxed);
+/// A share of the item limit, in bytes.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a share is between 0 and 1"
+)]
+fn share_of_limit(share: f64) -> usize {
+    (share * ITEM_LIMIT as f64) as usize
+}
+
+/// What a client has to be told of a configuration.
+pub(crate) fn connection(config: &Config) -> Connect {
+    let target = match &config.endpoint {
+        None => Target::Aws,
+        Some(Endpoint::Memory) => Target::Memory,
+        Some(Endpoint::File(path)) => Target::File(path.clone()),
+        Some(endpoint @ Endpoint::Url(url)) => Target::Url { url: url.clone(), loopback: endpoint.is_loopback() },
+    };
+    Connect {
+        target,
+        region: config.region.clone(),
+        deadline: config.deadline,
+        attempt_timeout: config.attempt_timeout,
+        attempts: config.attempts,
+        backoff: config.backoff,
     }
 }

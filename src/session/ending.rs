@@ -1,342 +1,456 @@
-//! The flush: how a session's log reaches the table, at the response, when asked, and when the last holder drops.
+//! The ending of a request: how its session's log reaches the table, at the response, when asked, when the last holder
+//! drops, and within a second of a change after the head. Here it is decided what the client is told.
 
-use std::sync::atomic::Ordering;
+mod cell;
+
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
-use crate::domain::id::{Handle, RowKey, SessionId};
-use crate::domain::plan::{Means, Plan, plan};
-use crate::domain::state::{End, Origin, State, view_of};
+use crate::domain::id::{Handle, SessionId};
+use crate::domain::log::{Holder, Op};
+use crate::domain::state::{Batch, Origin};
+use crate::domain::update;
+use crate::domain::view::View;
 use crate::error::{Chain, Error};
-use crate::operator::sessions::{Counters, Shared};
-use crate::store::commit::{Committed, Telling};
-use crate::store::{Budget, Loaded, Place};
+use crate::session::ending::cell::{Cell, Held, Phase};
+use crate::session::registry::{Counters, Registry};
+use crate::store::budget::Budget;
+use crate::store::commit::{Committed, Job};
+use crate::store::place::Loaded;
 
-/// What the client is to be told when the head is sent.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Told {
-    Nothing,
-    Set { id: SessionId, until: Option<i64> },
-    Remove,
-}
+pub(crate) use crate::session::ending::cell::Told;
 
-/// The session of one request, shared by all its holders.
-pub(crate) struct Inner {
-    pub(crate) shared: Arc<Shared>,
-    cell: Mutex<Cell>,
+/// How long a change after the head waits at most for its flush.
+const LATEST: Duration = Duration::from_secs(1);
+
+/// The session of one request, shared by all its holders, and the one owner of how the request ends.
+pub(crate) struct Ending {
+    registry: Arc<Registry>,
+    number: u64,
+    runtime: Runtime,
+    /// For all store work before the head.
+    budget: Budget,
     /// Commits of one session go one after the other.
     turn: tokio::sync::Mutex<()>,
-    runtime: Runtime,
-    number: u64,
+    cell: Mutex<Cell>,
 }
 
-/// What changes while the request runs.
-pub(crate) struct Cell {
-    pub(crate) state: State,
-    place: Place,
-    /// The ID that the client holds, or will hold when it has read the response.
-    id: Option<SessionId>,
-    told: Told,
-    /// The head was sent, or never will be: what is changed from now on is flushed when the last holder drops.
-    pub(crate) closed: bool,
-    holders: usize,
-    pub(crate) renew: bool,
-    budget: Arc<Budget>,
-    late: Option<JoinHandle<()>>,
-    /// Why the store could not be asked, in a session that goes on without it.
-    pub(crate) outage: Option<Error>,
+/// What a finished request has to say.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) told: Told,
+    pub(crate) result: Result<(), Error>,
+    /// Somebody still holds the session.
+    pub(crate) held: bool,
 }
 
-impl Cell {
-    fn means(&self) -> Means {
-        Means { tell: !self.closed, renew: self.renew }
-    }
-
-    /// The key of the row that the session has, or will have.
-    fn key(&mut self, shared: &Shared) -> Option<RowKey> {
-        match self.state.origin() {
-            _ if self.state.wants_new_id() => Some(shared.store.row_key(&self.state.candidate())),
-            Origin::Live { .. } if !self.state.view().invalidated => self.place.key.clone(),
-            _ => None,
-        }
-    }
-}
-
-impl Inner {
+impl Ending {
+    /// `head_sent`: the session is first used when the head cannot be changed any more.
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        registry: &Arc<Registry>,
         id: Option<SessionId>,
         loaded: Loaded,
-        budget: Arc<Budget>,
+        budget: Budget,
+        head_sent: bool,
         outage: Option<Error>,
     ) -> Arc<Self> {
+        let phase = if head_sent { Phase::Closed } else { Phase::Open };
         Arc::new_cyclic(|this: &Weak<Self>| Self {
-            number: shared.hold(this),
-            cell: Mutex::new(Cell {
-                state: State::new(loaded.origin),
-                place: loaded.place,
-                id,
-                told: Told::Nothing,
-                closed: false,
-                holders: 0,
-                renew: true,
-                budget,
-                late: None,
-                outage,
-            }),
-            turn: tokio::sync::Mutex::default(),
+            number: registry.hold(this),
+            registry: registry.clone(),
             runtime: Runtime::current(),
-            shared,
+            budget,
+            turn: tokio::sync::Mutex::default(),
+            cell: Mutex::new(Cell::new(id, loaded, phase, outage)),
         })
     }
 
-    pub(crate) fn lock(&self) -> parking_lot::MutexGuard<'_, Cell> {
-        self.cell.lock()
+    /// Which request this is, for closures that run again.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
-    /// The ID of the row that the session has, or will have.
-    pub(crate) fn id(&self) -> Option<SessionId> {
-        let mut cell = self.lock();
-        match cell.state.origin() {
-            _ if cell.state.wants_new_id() => Some(cell.state.candidate()),
-            Origin::Live { .. } if !cell.state.view().invalidated => cell.id,
-            _ => None,
-        }
-    }
-
-    pub(crate) fn handle(&self) -> Option<Handle> {
-        self.lock().key(&self.shared).map(|key| key.handle())
-    }
-
-    /// Whether a commit would write.
-    pub(crate) fn is_due(&self) -> bool {
-        let cell = self.lock();
-        let (policy, now) = (&self.shared.store.policy, self.shared.store.now().timestamp());
-        cell.state.has_log() || matches!(plan(cell.state.origin(), &[], cell.means(), policy, now), Ok(Plan::Touch(_)))
-    }
-
-    /// Commits in a task of its own, which goes on when the caller is cancelled and which the shutdown waits for.
-    pub(crate) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
-        let task = self.spawn();
-        task.await.unwrap_or_else(|panicked| Err(Error::unavailable("flush", panicked)))
-    }
-
-    fn spawn(self: &Arc<Self>) -> JoinHandle<Result<(), Error>> {
-        let (this, write) = (self.clone(), CutOff { session: self.clone(), done: false });
-        let commit = async move {
-            // Captured whole: it reports also a write that was never polled.
-            let mut write = write;
-            let result = this.commit().await;
-            write.done = true;
-            result
-        };
-        self.runtime.spawn(self.shared.tracker.track_future(commit))
-    }
-
-    /// Commits once, and again for what was appended meanwhile.
-    async fn commit(&self) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        if !self.is_due() {
-            return Ok(());
-        }
+    /// Locks the parts, the view as new as the log. What has to be replayed for it is replayed without the lock.
+    fn fresh(&self) -> Held<'_> {
         loop {
-            let (batch, place, means, budget) = {
-                let mut cell = self.lock();
-                // After the head, a request's deadline is over; each flush has its own.
-                if cell.closed {
-                    cell.budget = Arc::new(self.shared.budget());
-                }
-                (cell.state.batch(), cell.place.clone(), cell.means(), cell.budget.clone())
-            };
-            let committed = budget.spend(self.shared.store.commit(batch, place, means, &budget)).await;
-            match committed {
-                Ok(committed) => self.committed(committed),
-                Err(error) => {
-                    Counters::count(&self.shared.counters.failed, 1);
-                    self.lock().state.failed(may_be_applied(&error));
-                    return Err(error);
-                }
-            }
-            if !self.lock().state.has_log() {
-                return Ok(());
-            }
+            let cell = self.cell.lock();
+            // A closure that runs again sees its session as it was.
+            let Some(replay) = cell.state.replay().filter(|_| !update::runs_again(self.number)) else { return cell };
+            drop(cell);
+            let view = replay.view();
+            self.cell.lock().state.replayed(&replay, view);
         }
     }
 
-    fn committed(&self, committed: Committed) {
-        let Committed { loaded, telling, new_id, dropped, conflicts } = committed;
-        let counters = &self.shared.counters;
-        Counters::count(&counters.conflicts, conflicts.into());
-        Counters::count(if dropped { &counters.dropped } else { &counters.commits }, 1);
-        {
-            let mut cell = self.lock();
-            if dropped {
-                let handle = cell.id.map(|id| self.shared.store.row_key(&id).handle().to_string());
-                let handle = handle.as_deref().unwrap_or("without an ID");
-                let why = match loaded.origin {
-                    Origin::Superseded => "a login superseded it",
-                    _ => "it had ended",
-                };
-                log::warn!("session {handle}: the changes of a request were dropped, because {why}");
-            }
-            if new_id.is_some() {
-                cell.id = new_id;
-            }
-            cell.told = match (telling, cell.id) {
-                (Telling::Nothing, _) => cell.told.clone(),
-                (Telling::Set { until }, Some(id)) => Told::Set { id, until },
-                (Telling::Remove, _) => Told::Remove,
-                (Telling::Silence | Telling::Set { .. }, _) => Told::Nothing,
-            };
-        }
-        self.rebase(loaded, Some(End { candidate_used: new_id.is_some() }));
+    /// Looks at the session: the row that was loaded, with the log over it. No code of the application's may run in `look`.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&View) -> T) -> T {
+        look(self.fresh().state.view())
     }
 
-    /// Takes what was found in the table as the new base; what is left of the log is replayed without the lock.
-    fn rebase(&self, loaded: Loaded, end: Option<End>) {
-        loop {
-            let (rest, revision) = self.lock().state.rest(end.is_some());
-            let view = view_of(&loaded.origin, &rest);
-            let mut cell = self.lock();
-            if cell.state.rebase(&loaded.origin, view, end, revision) {
-                cell.place = loaded.place;
-                return;
-            }
-        }
+    pub(super) fn origin(&self) -> Origin {
+        self.cell.lock().state.origin().clone()
     }
 
-    /// Reads the row again; the log stays, over the new base.
-    pub(crate) async fn reload(&self) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        let (key, led) = {
-            let cell = self.lock();
-            (cell.place.key.clone(), matches!(cell.state.origin(), Origin::Live { led: true, .. }))
+    pub(super) fn id(&self) -> Option<SessionId> {
+        self.fresh().current_id()
+    }
+
+    pub(super) fn handle(&self) -> Option<Handle> {
+        self.fresh().handle(&self.registry)
+    }
+
+    /// Fails where a value could not be stored.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.fresh().allows(&Op::SetTtl(None)).map(|_| ())
+    }
+
+    /// Appends an operation; its number takes it back.
+    pub(super) fn append(self: &Arc<Self>, holder: Holder, op: Op) -> Result<u64, Error> {
+        self.append_if(holder, op, |_| true).map(|number| number.unwrap_or(u64::MAX))
+    }
+
+    /// Appends an operation where the view is as it says, under one lock; `None` where it is not.
+    pub(super) fn append_if(
+        self: &Arc<Self>,
+        holder: Holder,
+        op: Op,
+        fits: impl FnOnce(&View) -> bool,
+    ) -> Result<Option<u64>, Error> {
+        if update::runs_again(self.number) {
+            return Ok(Some(u64::MAX));
+        }
+        let (number, waste) = {
+            let mut cell = self.fresh();
+            if !fits(cell.state.view()) {
+                return Ok(None);
+            }
+            if !cell.allows(&op)? {
+                return Ok(Some(u64::MAX));
+            }
+            let number = cell.state.next();
+            let waste = cell.state.push(op, holder);
+            self.arm(&mut cell);
+            (number, waste)
         };
-        let Some(key) = key else { return Ok(()) };
-        let budget = self.shared.budget();
-        let mut loaded = budget.spend(self.shared.store.load_row(&key, led, &budget)).await?;
-        // This session had a row; where it is absent now, it ended.
-        if let (Origin::Fresh { .. }, Origin::Live { .. }) = (&loaded.origin, self.lock().state.origin()) {
-            loaded.origin = Origin::Gone { trail: false };
-        }
-        {
-            let mut cell = self.lock();
-            cell.outage = None;
-            // The ID that an earlier flush was to tell has ended, or is an older one by now.
-            if matches!(loaded.origin, Origin::Gone { .. } | Origin::Superseded | Origin::Live { led: true, .. }) {
-                cell.told = Told::Nothing;
-            }
-        }
-        self.rebase(loaded, None);
-        Ok(())
+        drop(waste);
+        Ok(Some(number))
     }
 
-    /// Ends the request: commits, and from then on leaves changes to the last holder. An error was told to the log.
-    pub(crate) async fn respond(self: &Arc<Self>, failed: bool) -> (Told, Result<(), Error>) {
-        if failed {
-            self.lock().state.discard();
-        }
-        let mut result = Ok(());
-        if self.is_due() {
-            let changed = self.lock().state.has_log();
-            result = self.flush().await;
-            if let Err(error) = &result {
-                self.log_failure(if changed { "could not be stored" } else { "could not be refreshed" }, error);
-                self.lock().state.discard_all();
-                // Nothing of the application's is lost by a refresh that failed; the next request tries again.
-                if !changed {
-                    result = Ok(());
-                }
-            }
-        }
-        let told = self.lock().told.clone();
-        (told, result)
+    /// Takes an operation back, where no commit has taken it along.
+    pub(super) fn withdraw(&self, number: u64) {
+        let waste = self.cell.lock().withdraw(number);
+        drop(waste);
     }
 
-    /// Notes that no head can be changed any more. Returns whether somebody still holds the session.
-    pub(crate) fn close(self: &Arc<Self>) -> bool {
-        let mut cell = self.lock();
-        cell.closed = true;
-        let held = cell.holders > 0;
-        // A refresh alone is for who used the session after the response.
-        let left = !held && cell.state.has_log();
-        drop(cell);
-        if left {
-            self.flush_late();
-        }
-        held
+    pub(super) fn skip_renewal(&self) {
+        self.cell.lock().renew = false;
     }
 
-    pub(crate) fn taken(&self) {
-        self.lock().holders += 1;
+    /// Another handle of the session.
+    pub(super) fn hold(&self, clone: bool) -> Holder {
+        self.cell.lock().holders.add(clone)
     }
 
-    /// A holder drops; the last one of a request that is over starts the flush.
-    pub(crate) fn dropped(self: &Arc<Self>) {
-        let mut cell = self.lock();
-        // The handler, or what it left running, panicked: what it changed is half done.
-        if std::thread::panicking() && !self.shared.config.commit_on_error {
-            cell.state.discard();
+    /// A handle drops; the last one of a request that is over starts the flush.
+    pub(super) fn dropped(self: &Arc<Self>, holder: Holder) {
+        let (last, waste) = {
+            let mut cell = self.cell.lock();
+            cell.holders.remove(holder);
+            let panics = std::thread::panicking() && !self.registry.commit_on_error;
+            let waste = panics.then(|| cell.drop_of(holder));
+            (cell.holders.count == 0 && cell.phase == Phase::Closed, waste)
+        };
+        if waste.as_ref().is_some_and(|waste| !waste.is_empty()) {
+            Counters::count(&self.registry.counters.dropped, 1);
+            log::warn!("session {}: the changes of a holder were dropped, because it panicked", self.name());
         }
-        cell.holders -= 1;
-        let last = cell.holders == 0 && cell.closed;
-        drop(cell);
+        drop(waste);
         if last {
             self.flush_late();
         }
     }
 
-    /// Starts a flush that nobody waits for, but the end of a streamed body and the shutdown.
-    fn flush_late(self: &Arc<Self>) {
-        if !self.is_due() {
+    /// Commits what the log holds now, and waits for it.
+    pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
+        let until = {
+            let cell = self.cell.lock();
+            if !cell.has_work(&self.registry) {
+                return Ok(());
+            }
+            cell.state.next()
+        };
+        self.run(move |this| async move { this.commit(until).await }).await
+    }
+
+    /// Runs a commit in a task of its own, which goes on when the caller is cancelled and which the shutdown waits for.
+    async fn run<F, Fut>(self: &Arc<Self>, commit: F) -> Result<(), Error>
+    where
+        F: FnOnce(Arc<Self>) -> Fut,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let task = self.spawn(commit(self.clone()));
+        task.await.unwrap_or_else(|panicked| Err(Error::unavailable("flush", panicked)))
+    }
+
+    fn spawn<Fut>(self: &Arc<Self>, commit: Fut) -> JoinHandle<Fut::Output>
+    where
+        Fut: Future + Send + 'static,
+        Fut::Output: Send,
+    {
+        let write = CutOff { session: self.clone(), done: false };
+        let commit = async move {
+            // Captured whole: it reports also a write that was never polled.
+            let mut write = write;
+            let result = commit.await;
+            write.done = true;
+            result
+        };
+        self.runtime.spawn(self.registry.tracker.track_future(Box::pin(commit)))
+    }
+
+    /// Commits all operations before this number.
+    async fn commit(self: &Arc<Self>, until: u64) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        self.commit_in_turn(until).await
+    }
+
+    async fn commit_in_turn(self: &Arc<Self>, until: u64) -> Result<(), Error> {
+        if !self.cell.lock().has_work(&self.registry) {
+            return Ok(());
+        }
+        loop {
+            self.commit_batch().await?;
+            // What was appended meanwhile is another flush's: who goes on changing keeps nobody waiting.
+            if !self.cell.lock().state.has_before(until) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn commit_batch(self: &Arc<Self>) -> Result<(), Error> {
+        let (batch, job, late) = {
+            let mut cell = self.fresh();
+            let (at, means) = cell.at();
+            let (batch, view) = cell.begin();
+            // After the head, a request's deadline is over; each flush has its own.
+            let late = (cell.phase == Phase::Closed).then(|| self.registry.budget());
+            (batch.clone(), Job { batch, view, at, means }, late)
+        };
+        let budget = late.as_ref().unwrap_or(&self.budget);
+        let spending = budget.spend();
+        let result = self.registry.store.commit(job, budget).await;
+        drop(spending);
+        match result {
+            Ok(committed) => {
+                self.committed(committed);
+                Ok(())
+            }
+            Err(failed) => {
+                let counters = &self.registry.counters;
+                Counters::count(&counters.failed, 1);
+                Counters::count(&counters.conflicts, failed.conflicts);
+                self.cell.lock().failed(&batch, &failed);
+                Err(failed.error)
+            }
+        }
+    }
+
+    fn committed(&self, committed: Committed) {
+        let counters = &self.registry.counters;
+        Counters::count(&counters.conflicts, committed.conflicts);
+        Counters::count(&counters.commits, committed.wrote.into());
+        if committed.dropped {
+            Counters::count(&counters.dropped, 1);
+            let why = match committed.loaded.origin {
+                Origin::Superseded => "a login superseded it",
+                Origin::Gone { .. } => "it had ended",
+                _ => "the client could not be told of it any more",
+            };
+            log::warn!("session {}: the changes of a request were dropped, because {why}", self.name());
+        }
+        let waste = self.cell.lock().committed(committed);
+        drop(waste);
+    }
+
+    /// Reads the row again; the log stays, over what was found.
+    pub(super) async fn reload(self: &Arc<Self>) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        let (job, late) = {
+            let mut cell = self.cell.lock();
+            let batch = cell.state.sent().cloned();
+            if batch.is_none() && !cell.has_key() {
+                return Ok(());
+            }
+            let (at, means) = cell.at();
+            let batch = batch.unwrap_or_else(|| Arc::new(Batch::empty(cell.state.candidate())));
+            let late = (cell.phase == Phase::Closed).then(|| self.registry.budget());
+            (Job { batch, view: None, at, means }, late)
+        };
+        let budget = late.as_ref().unwrap_or(&self.budget);
+        let spending = budget.spend();
+        let result = self.registry.store.reload(job, budget).await;
+        drop(spending);
+        match result? {
+            Ok(committed) => self.committed(committed),
+            Err(loaded) => self.cell.lock().reloaded(loaded),
+        }
+        Ok(())
+    }
+
+    /// Ends the request: commits exactly what the log holds, and under one lock closes it and takes what is to be told. What
+    /// is appended meanwhile goes to the late flush; what would have to be told is refused from now on.
+    pub(crate) async fn finish(self: &Arc<Self>, failed: bool) -> Finished {
+        let (mut busy, waste) = {
+            let mut cell = self.cell.lock();
+            cell.phase = Phase::Finishing;
+            let waste = failed.then(|| cell.discard());
+            (cell.has_work(&self.registry), waste)
+        };
+        drop(waste);
+        let mut result = Ok(());
+        loop {
+            if busy {
+                result = self.run(move |this| async move { this.commit_last(failed).await }).await;
+            }
+            let mut cell = self.fresh();
+            // What a commit left of a session that it ended needs another row, and that another word.
+            busy = result.is_ok() && cell.state.has_log() && cell.state.wants_new_id();
+            if !busy {
+                cell.phase = Phase::Closed;
+                let (told, held) = (std::mem::replace(&mut cell.told, Told::Nothing), cell.holders.count > 0);
+                let left = cell.state.has_log();
+                if left && held {
+                    self.arm(&mut cell);
+                }
+                drop(cell);
+                if left && !held {
+                    self.flush_late();
+                }
+                return Finished { told, result, held };
+            }
+        }
+    }
+
+    /// The commit before the head: it waits for one that is under way, also one whose caller gave up.
+    async fn commit_last(self: &Arc<Self>, failed: bool) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        if failed {
+            let waste = self.cell.lock().discard();
+            drop(waste);
+        }
+        let (until, changed) = {
+            let cell = self.cell.lock();
+            (cell.state.next(), cell.state.has_log())
+        };
+        let Err(error) = self.commit_in_turn(until).await else { return Ok(()) };
+        let what = if changed { "could not be stored" } else { "could not be refreshed" };
+        self.log_failure(what, &error);
+        let waste = self.cell.lock().give_up(until);
+        drop(waste);
+        // Nothing of the application's is lost by a refresh that failed; the next request tries again.
+        if changed { Err(error) } else { Ok(()) }
+    }
+
+    /// Ends a request of which no response is made: no row is rotated or created for a client that will not hear of it.
+    pub(crate) fn abandon(self: &Arc<Self>) {
+        let (left, waste) = {
+            let mut cell = self.cell.lock();
+            if cell.phase == Phase::Closed {
+                return;
+            }
+            cell.phase = Phase::Closed;
+            let waste = cell.discard_all();
+            (cell.state.has_log(), waste)
+        };
+        drop(waste);
+        if left {
+            self.flush_late();
+        }
+    }
+
+    /// Stores at the shutdown what a session that is still held has changed, and abandons a request that was cut off.
+    pub(crate) async fn shut_down(self: &Arc<Self>) {
+        self.abandon();
+        if let Err(error) = self.flush().await {
+            self.log_failure("could not be stored at the shutdown", &error);
+        }
+    }
+
+    /// Lets a flush come a second after a change that follows the head: a holder that never drops keeps nothing back.
+    fn arm(self: &Arc<Self>, cell: &mut Held<'_>) {
+        if cell.phase != Phase::Closed || std::mem::replace(&mut cell.timer, true) {
             return;
         }
-        let (this, task) = (self.clone(), self.spawn());
-        let told = self.runtime.spawn(async move {
-            if let Ok(Err(error)) = task.await {
-                this.log_failure("could not be stored after its response", &error);
+        let this = Arc::downgrade(self);
+        self.runtime.spawn(async move {
+            tokio::time::sleep(LATEST).await;
+            if let Some(this) = this.upgrade() {
+                this.cell.lock().timer = false;
+                this.flush_late();
             }
         });
-        self.lock().late = Some(told);
+    }
+
+    /// Starts a flush that nobody waits for, but the end of a streamed body and the shutdown.
+    fn flush_late(self: &Arc<Self>) {
+        let until = {
+            let cell = self.cell.lock();
+            if !cell.has_work(&self.registry) {
+                return;
+            }
+            cell.state.next()
+        };
+        let this = self.clone();
+        let late = self.spawn(async move {
+            if let Err(error) = this.commit(until).await {
+                this.log_failure("could not be stored after its response", &error);
+                let waste = this.cell.lock().give_up(until);
+                drop(waste);
+            }
+        });
+        self.cell.lock().late = Some(late);
     }
 
     /// The flush that a dropped holder started.
     pub(crate) fn late(&self) -> Option<JoinHandle<()>> {
-        self.lock().late.take()
+        self.cell.lock().late.take()
     }
 
-    pub(crate) fn log_failure(&self, what: &str, error: &Error) {
-        let handle = self.handle().map_or_else(|| "without a row".to_owned(), |handle| handle.to_string());
-        log::error!("session {handle} {what}: {}", Chain(error));
+    fn name(&self) -> String {
+        let mut cell = self.cell.lock();
+        let handle = cell.handle(&self.registry);
+        let brought = || cell.id.map(|id| self.registry.store.row_key(&id).handle());
+        handle.or_else(brought).map_or_else(|| "without a row".to_owned(), |handle| handle.to_string())
+    }
+
+    fn log_failure(&self, what: &str, error: &Error) {
+        log::error!("session {} {what}: {}", self.name(), Chain(error));
     }
 }
 
-impl Drop for Inner {
+impl Drop for Ending {
     fn drop(&mut self) {
-        self.shared.release(self.number);
+        self.registry.release(self.number);
     }
-}
-
-/// Whether an error leaves open if the table was written.
-fn may_be_applied(error: &Error) -> bool {
-    matches!(error, Error::Unavailable { .. } | Error::Rejected { .. })
 }
 
 /// Reports a write that was dropped before it ended, even when it was never polled: the runtime was torn down.
 struct CutOff {
-    session: Arc<Inner>,
+    session: Arc<Ending>,
     done: bool,
 }
 
 impl Drop for CutOff {
     fn drop(&mut self) {
         if !self.done && !std::thread::panicking() {
-            self.session.shared.counters.cut_off.fetch_add(1, Ordering::Relaxed);
-            let handle = self.session.handle().map_or_else(String::new, |handle| format!(" {handle}"));
-            log::error!("session{handle}: a write was cut off; nobody knows whether it reached the table");
+            let counters = &self.session.registry.counters;
+            Counters::count(&counters.cut_off, 1);
+            let name = self.session.name();
+            log::error!("session {name}: a write was cut off; nobody knows whether it reached the table");
         }
     }
 }

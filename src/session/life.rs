@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Lifetime;
 use crate::domain::log::Op;
 use crate::error::Error;
-use crate::session::{Session, writable};
+use crate::session::Session;
 
 impl Session {
     /// Binds the session to a principal: gives it a new ID, so that one planted before opens nothing, and restarts the
@@ -26,13 +26,13 @@ impl Session {
     /// }
     /// ```
     pub fn login(&self, principal: impl Into<String>) -> Result<(), Error> {
-        self.push_rotation(Op::Login(principal.into()))
+        self.push(Op::Login(principal.into().into()))
     }
 
     /// Returns the principal that the session is bound to.
     #[must_use]
     pub fn principal(&self) -> Option<String> {
-        self.inner.lock().state.view().content.principal.clone()
+        self.ending.look(|view| view.principal.as_deref().map(str::to_owned))
     }
 
     /// Gives the session a new ID, with the same privileges; requests in flight with the old one go on working.
@@ -41,7 +41,7 @@ impl Session {
     ///
     /// Fails when the head of the response was sent, or the store could not be asked.
     pub fn cycle_id(&self) -> Result<(), Error> {
-        self.push_rotation(Op::Cycle)
+        self.push(Op::Cycle)
     }
 
     /// Ends the session: signs the user out. What requests in flight still write is dropped, also when they rotated the ID;
@@ -49,7 +49,7 @@ impl Session {
     ///
     /// It is carried out even when the handler answers 5xx or panics. Where the store fails, the client gets 503.
     pub fn invalidate(&self) {
-        self.inner.lock().state.push(Op::Invalidate);
+        self.push_quietly(Op::Invalidate);
     }
 
     /// Gives this session a lifetime of its own, kept in its row, or takes it back with `None`. It shortens the idle timeout
@@ -66,12 +66,12 @@ impl Session {
 
     /// Chooses between a cookie that outlives the browser (`true`) and one that does not, for this session.
     pub fn remember(&self, remember: bool) {
-        self.inner.lock().state.push(Op::Remember(remember));
+        self.push_quietly(Op::Remember(remember));
     }
 
     /// Keeps this request from refreshing the lifetime, as suits a page that polls: a tab left open is no activity.
     pub fn skip_renewal(&self) {
-        self.inner.lock().renew = false;
+        self.ending.skip_renewal();
     }
 
     /// Stores what was changed so far, and waits for it. The client is told of it whatever this request then answers.
@@ -80,7 +80,7 @@ impl Session {
     ///
     /// Fails when the store could not be asked, the session is too large, or an `update` failed over a newer row.
     pub async fn flush(&self) -> Result<(), Error> {
-        self.inner.flush().await
+        self.ending.flush().await
     }
 
     /// Reads the row again, as a long-lived stream should before it trusts what it loaded when it began. What was changed
@@ -90,16 +90,6 @@ impl Session {
     ///
     /// Fails when the store could not be asked.
     pub async fn reload(&self) -> Result<(), Error> {
-        self.inner.reload().await
-    }
-
-    fn push_rotation(&self, op: Op) -> Result<(), Error> {
-        let mut cell = self.inner.lock();
-        if cell.closed {
-            return Err(Error::HeadSent);
-        }
-        writable(&cell)?;
-        cell.state.push(op);
-        Ok(())
+        self.ending.reload().await
     }
 }

@@ -3,8 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::get_item::GetItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -13,12 +13,12 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::Error;
+use crate::store::bucket::Bucket;
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How a request to DynamoDB is attempted.
-#[derive(Clone, Debug)]
 pub(crate) struct Attempts {
     /// The most attempts that may fail: a 5xx, a broken connection, a time-out.
     pub(crate) most: u32,
@@ -26,6 +26,8 @@ pub(crate) struct Attempts {
     pub(crate) timeout: Duration,
     /// The pause after the first failed attempt; it doubles from there.
     pub(crate) backoff: Duration,
+    /// Pays for all repeats of this process.
+    pub(crate) bucket: Bucket,
 }
 
 /// What a failed attempt means for the next one.
@@ -58,7 +60,6 @@ pub(crate) trait Judge: ProvideErrorMetadata + StdError + Send + Sync + 'static 
 impl Judge for GetItemError {}
 impl Judge for PutItemError {}
 impl Judge for UpdateItemError {}
-impl Judge for DeleteItemError {}
 
 impl Judge for TransactWriteItemsError {
     fn verdict(&self) -> Verdict {
@@ -76,23 +77,24 @@ impl Judge for TransactWriteItemsError {
     }
 }
 
-/// A request's own errors and a transaction's reasons name the same things differently.
+/// A request's own errors and a transaction's reasons name the same things differently. What else is transient and what
+/// throttling, the SDK's own lists say.
 pub(crate) fn by_code(code: Option<&str>) -> Verdict {
     match code.unwrap_or_default() {
         "ConditionalCheckFailedException" | "ConditionalCheckFailed" => Verdict::Answer,
         "TransactionConflictException"
         | "TransactionConflict"
         | "TransactionInProgressException"
-        | "ThrottlingException"
+        | "ReplicatedWriteConflictException"
         | "ThrottlingError"
-        | "Throttling"
-        | "ProvisionedThroughputExceededException"
-        | "ProvisionedThroughputExceeded"
-        | "RequestLimitExceeded"
-        | "SlowDown" => Verdict::Busy,
+        | "ProvisionedThroughputExceeded" => Verdict::Busy,
+        // DynamoDB means its own limits by it, such as tables that are made at once: it passes.
+        "LimitExceededException" => Verdict::Busy,
         "InternalServerError" | "InternalFailure" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Verdict::Fault
         }
+        code if THROTTLING_ERRORS.contains(&code) => Verdict::Busy,
+        code if TRANSIENT_ERRORS.contains(&code) => Verdict::Fault,
         _ => Verdict::Refusal,
     }
 }
@@ -137,10 +139,15 @@ impl Attempts {
         loop {
             let limit = self.timeout.min(deadline.saturating_duration_since(Instant::now()));
             let attempt = timeout(limit, request()).await;
+            let timed_out = attempt.is_err();
             let (verdict, error) = match attempt {
-                Ok(Ok(output)) => return Ok(Answer { result: Ok(output), repeated }),
+                Ok(Ok(output)) => {
+                    self.bucket.earn(repeated);
+                    return Ok(Answer { result: Ok(output), repeated });
+                }
                 Ok(Err(error)) => match (verdict(&error), error) {
                     (Verdict::Answer, SdkError::ServiceError(service)) => {
+                        self.bucket.earn(repeated);
                         return Ok(Answer { result: Err(service.into_err()), repeated });
                     }
                     (Verdict::Refusal, error) => return Err(Error::rejected(action, error)),
@@ -154,7 +161,7 @@ impl Attempts {
             }
             // Half of the pause is jitter, so that those who met each other do not meet again.
             let jittered = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
-            if faults >= self.most || Instant::now() + jittered >= deadline {
+            if faults >= self.most || Instant::now() + jittered >= deadline || !self.bucket.pay(timed_out) {
                 return Err(error);
             }
             log::debug!("{action}: {}; trying again in {} ms", crate::error::Chain(&error), jittered.as_millis());

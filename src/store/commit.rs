@@ -1,29 +1,42 @@
-//! The commit: from a plan to what the table then holds, whoever writes beside it.
+//! The commit: from a plan to what the table then holds, whoever writes beside it. Here a lost answer is recognised.
 
-mod end;
+mod step;
 
 use std::sync::Arc;
 
 use crate::domain::id::{RowKey, SessionId};
-use crate::domain::log::Rotation;
-use crate::domain::plan::{Means, Next, Plan, plan};
-use crate::domain::state::{Batch, Origin, Snapshot};
+use crate::domain::plan::{Means, Plan, plan};
+use crate::domain::settle::{Before, Ended, Fate, Listed, Settled, settle};
+use crate::domain::state::{Attempted, Batch, Origin};
+use crate::domain::view::View;
 use crate::error::Error;
-use crate::store::row::{Found, Item, Stored, has_token, with_token};
-use crate::store::write::Written;
-use crate::store::{Budget, Loaded, MOST_HOPS, Place, Store};
+use crate::store::budget::Budget;
+use crate::store::lock::Turn;
+use crate::store::place::{Loaded, Place, Via};
+use crate::store::row::{Body, Row};
+use crate::store::{MOST_HOPS, Store};
 
 /// What a commit says about the client's cookie or header.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Telling {
     /// Nothing; what an earlier commit of the request said stands.
-    Nothing,
+    Keep,
     /// The session has this row; `until` is when a persistent cookie expires.
     Set { until: Option<i64> },
-    /// This commit deleted a live row.
+    /// This commit ended the session.
     Remove,
     /// The last look showed the session gone or superseded: not a word, also not of an earlier commit.
     Silence,
+}
+
+/// What is to be committed, and where it was planned.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) batch: Arc<Batch>,
+    /// The batch over the origin, where the request has it already.
+    pub(crate) view: Option<Arc<View>>,
+    pub(crate) at: Loaded,
+    pub(crate) means: Means,
 }
 
 /// How a commit ended.
@@ -35,271 +48,302 @@ pub(crate) struct Committed {
     pub(crate) new_id: Option<SessionId>,
     /// The changes were not written: the session had ended, or a login superseded it.
     pub(crate) dropped: bool,
+    /// Something was written.
+    pub(crate) wrote: bool,
     /// Conditional writes that failed on the way.
-    pub(crate) conflicts: u32,
+    pub(crate) conflicts: u64,
 }
 
-/// What follows from one write.
+/// A commit that did not come to its end.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    /// What may have been applied all the same: then the batch is to be repeated under its token, or given up.
+    pub(crate) attempted: Option<Attempted>,
+    pub(crate) candidate: SessionId,
+    pub(crate) conflicts: u64,
+}
+
+/// What follows from a write, or from a look at a row.
 enum Step {
-    Done(Loaded, Telling),
-    Created(Stored, Telling),
+    Done(Committed),
     /// The table is not as the plan supposed: plan again.
-    Again(Loaded),
+    Again,
 }
 
 /// A commit under way.
 struct Run<'a> {
     store: &'a Store,
-    batch: Batch,
+    batch: &'a Batch,
     means: Means,
     budget: &'a Budget,
     at: Loaded,
+    candidate: SessionId,
+    /// The last write that was sent and may be applied.
+    attempted: Option<Attempted>,
+    /// The batch was found in the table.
+    stored: bool,
     hops: usize,
+    conflicts: u64,
+    turn: Option<Turn<'a>>,
 }
 
 impl Store {
     /// Commits a batch, planning again whenever the table is not as the plan supposed.
-    ///
-    /// An error leaves open whether the batch was applied: it is to be repeated with the same token, or given up.
-    pub(crate) async fn commit(
-        &self,
-        batch: Batch,
-        place: Place,
-        means: Means,
-        budget: &Budget,
-    ) -> Result<Committed, Error> {
-        let at = Loaded { origin: batch.origin.clone(), place };
-        Run { store: self, batch, means, budget, at, hops: 0 }.run().await
+    pub(crate) async fn commit(&self, job: Job, budget: &Budget) -> Result<Committed, Failed> {
+        let Job { batch, view, at, means } = job;
+        let mut run = Run::new(self, &batch, means, at, budget);
+        let result = run.run(view).await;
+        run.end(result)
+    }
+
+    /// Looks at the row again. Where the batch whose commit was not answered is stored there, this is how that commit ended;
+    /// else it is what the request knows of its session now.
+    pub(crate) async fn reload(&self, job: Job, budget: &Budget) -> Result<Result<Committed, Loaded>, Error> {
+        let Job { batch, at, means, .. } = job;
+        let mut run = Run::new(self, &batch, means, at, budget);
+        match run.look().await? {
+            Step::Done(committed) => Ok(Ok(committed)),
+            Step::Again => Ok(Err(run.at)),
+        }
     }
 }
 
-impl Run<'_> {
-    async fn run(mut self) -> Result<Committed, Error> {
-        let (mut conflicts, mut locked, mut guard) = (0, None, None);
-        loop {
-            // One writer a row and process: without it, 64 parallel writers need up to 35 attempts.
-            if self.at.place.key != locked {
-                drop(guard.take());
-                locked.clone_from(&self.at.place.key);
-                if let Some(key) = &locked {
-                    guard = Some(self.budget.wait("wait for the row", self.store.locks.async_lock(key.clone())).await?);
-                }
+impl<'a> Run<'a> {
+    fn new(store: &'a Store, batch: &'a Batch, means: Means, at: Loaded, budget: &'a Budget) -> Self {
+        let (candidate, attempted) = (batch.candidate, batch.attempted);
+        let (hops, conflicts) = (0, 0);
+        Self { store, batch, means, budget, at, candidate, attempted, stored: false, hops, conflicts, turn: None }
+    }
+
+    fn end(self, result: Result<Committed, Error>) -> Result<Committed, Failed> {
+        let Self { attempted, candidate, conflicts, stored, .. } = self;
+        match result {
+            Ok(committed) => Ok(Committed { conflicts, ..committed }),
+            Err(error) => {
+                // What DynamoDB or this crate refused was not done; of all else, nobody knows.
+                let open = stored || matches!(error, Error::Unavailable { .. } | Error::Rejected { .. });
+                Err(Failed { error, attempted: attempted.filter(|_| open), candidate, conflicts })
             }
-            let now = self.store.now();
-            let plan = plan(&self.at.origin, &self.batch.log, self.means, &self.store.policy, now.timestamp())?;
-            let dropped = plan == Plan::Drop;
-            let (loaded, telling, new_id) = match self.write(plan).await? {
-                Step::Done(loaded, telling) => (loaded, telling, None),
-                Step::Created(row, telling) => (Loaded::live(row, false), telling, Some(self.batch.candidate)),
-                Step::Again(at) => {
-                    conflicts += 1;
+        }
+    }
+
+    async fn run(&mut self, mut view: Option<Arc<View>>) -> Result<Committed, Error> {
+        if self.batch.attempted.is_some() {
+            view = None;
+            self.take_turn().await?;
+            if let Step::Done(committed) = self.look().await? {
+                return Ok(committed);
+            }
+            if self.batch.given_up {
+                return Ok(self.done(self.at.clone(), Telling::Keep));
+            }
+        }
+        loop {
+            if self.take_turn().await? {
+                view = None;
+            }
+            let now = self.store.now().timestamp();
+            let planned = match view.take() {
+                Some(view) => view,
+                None => Arc::new(View::of(self.at.origin.base()).replay(&self.batch.entries)?),
+            };
+            let plan = plan(&self.at.origin, &planned, self.means, &self.store.settings.policy, now);
+            match self.write(plan, &planned).await? {
+                Step::Done(committed) => {
+                    self.hand_on(&committed);
+                    return Ok(committed);
+                }
+                Step::Again => {
+                    self.conflicts += 1;
                     // Each write is bounded; what they find may change for ever.
                     if self.budget.is_spent() {
                         return Err(Error::unavailable("commit", Contended));
                     }
-                    self.at = at;
+                }
+            }
+        }
+    }
+
+    /// Waits for the turn at the row. Returns whether the last writer left a later row than the one that was read.
+    async fn take_turn(&mut self) -> Result<bool, Error> {
+        let key = self.at.place.key.clone();
+        if self.turn.as_ref().map(Turn::key) == key.as_ref() {
+            return Ok(false);
+        }
+        self.turn = None;
+        let Some(key) = key else { return Ok(false) };
+        let locks = &self.store.locks;
+        self.turn = Some(self.budget.wait("wait for the row", locks.turn(key.clone())).await?);
+        let left = self.turn.as_mut().and_then(Turn::take);
+        let (Some(left), Some(read)) = (left, &self.at.place.row) else { return Ok(false) };
+        let now = self.store.now().timestamp();
+        let Body::Live(row) = &left.body else { return Ok(false) };
+        if !left.is_after(read) || !self.store.settings.policy.is_live(&row.snapshot, now) {
+            return Ok(false);
+        }
+        self.at = Loaded::live(row.clone(), self.at.origin.is_led(), self.at.place.via);
+        Ok(true)
+    }
+
+    /// Leaves the row to the next writer of this process.
+    fn hand_on(&mut self, committed: &Committed) {
+        if let (Some(turn), Some(row)) = (&mut self.turn, &committed.loaded.place.row)
+            && row.key == *turn.key()
+        {
+            turn.leave(Row::live(row.clone()));
+        }
+    }
+
+    async fn write(&mut self, plan: Plan, view: &View) -> Result<Step, Error> {
+        match plan {
+            Plan::Nothing => Ok(self.done_here(false)),
+            Plan::Drop => Ok(self.done_here(true)),
+            Plan::Touch(times) => self.touch(times).await,
+            Plan::Update(times) => self.update(times, view).await,
+            Plan::End => self.end_emptied().await,
+            Plan::Create(times) => self.create(times, view).await,
+            Plan::Rotate(times, rotation) => self.rotate(times, rotation, view).await,
+            Plan::Invalidate => self.invalidate().await,
+            Plan::Replace(times) => self.replace(times, view).await,
+        }
+    }
+
+    /// The request looks before it writes, or does not write: where the batch was attempted before, is it stored?
+    async fn look(&mut self) -> Result<Step, Error> {
+        let new_row = self.attempted.is_some_and(|attempted| attempted.new_row);
+        let new = self.store.row_key(&self.candidate);
+        let key = match (&self.at.place.key, new_row) {
+            // A rotation or a login that is given up shows in its new row; nothing else would be told.
+            (_, true) if self.batch.given_up => new.clone(),
+            (Some(key), _) => key.clone(),
+            (None, true) => new.clone(),
+            (None, false) => return Ok(Step::Again),
+        };
+        if self.batch.given_up && !new_row {
+            return Ok(Step::Again);
+        }
+        let row = self.store.get(&key, true, self.budget).await?;
+        let found = row.as_ref().is_some_and(|row| row.lists(self.batch.token) != Listed::No);
+        if key == new {
+            if !found {
+                return Ok(Step::Again);
+            }
+            self.at.place.via = Via::Created;
+        }
+        self.settle(key, row).await
+    }
+
+    /// Says what a row that was found means for this commit, and follows it to where the session goes on.
+    async fn settle(&mut self, mut key: RowKey, mut row: Option<Row>) -> Result<Step, Error> {
+        let new = self.store.row_key(&self.candidate);
+        let mut led = self.at.origin.is_led() && self.at.place.key.as_ref() == Some(&key);
+        loop {
+            let new_row = self.attempted.is_some_and(|attempted| attempted.new_row);
+            let (fate, listed) = (self.store.fate(&key, row.as_ref())?, self.listed(row.as_ref()));
+            let stands = row.as_ref().map(|row| row.stands(&self.store.settings.policy, self.store.now().timestamp()));
+            let settled = match &stands {
+                Some(stands) => settle(stands, listed, new_row),
+                None => Settled::Fate { stored: false, fate },
+            };
+            let fate = match settled {
+                Settled::OwnEnd => return Ok(self.own_end(key)),
+                // A tombstone of our own in the new row's place would be no answer: nothing else was written there.
+                Settled::SeeNewRow if key == new => Fate::Ended,
+                Settled::SeeNewRow => {
+                    self.stored = true;
+                    self.at.place.via = self.new_via(row.as_ref());
+                    (key, led) = (new.clone(), false);
+                    row = self.store.get(&key, true, self.budget).await?;
                     continue;
                 }
+                Settled::Fate { stored, fate } => {
+                    self.stored |= stored;
+                    fate
+                }
             };
-            // A tombstone led here: an ID that this request was about to tell is an older one.
-            let led = matches!(loaded.origin, Origin::Live { led: true, .. });
-            let telling = if led && telling == Telling::Nothing { Telling::Silence } else { telling };
-            return Ok(Committed { loaded, telling, new_id, dropped, conflicts });
-        }
-    }
-
-    async fn write(&mut self, plan: Plan) -> Result<Step, Error> {
-        let silent = matches!(self.at.origin, Origin::Superseded | Origin::Gone { .. });
-        match plan {
-            Plan::Nothing if !silent => Ok(Step::Done(self.at.clone(), Telling::Nothing)),
-            Plan::Nothing | Plan::Drop => Ok(Step::Done(self.at.clone(), Telling::Silence)),
-            Plan::Touch(next) => self.touch(next).await,
-            Plan::Update(next) => self.update(next).await,
-            Plan::Delete => self.delete().await,
-            Plan::Create(next) => self.create(next).await,
-            Plan::Rotate(next, rotation) => self.rotate(next, rotation).await,
-            Plan::Invalidate => self.invalidate().await,
-            Plan::Replace(next) => self.replace(next).await,
-        }
-    }
-
-    fn stored(&self) -> &Stored {
-        self.at.place.stored.as_ref().expect("a live origin has its row")
-    }
-
-    fn key(&self) -> &RowKey {
-        self.at.place.key.as_ref().expect("a session that is ended has a key")
-    }
-
-    fn led(&self) -> bool {
-        matches!(self.at.origin, Origin::Live { led: true, .. })
-    }
-
-    fn read(&self, key: &RowKey, item: Option<Item>) -> Found {
-        self.store.read(key, item)
-    }
-
-    /// The row of a new session under the candidate; `origin` is the row that it succeeds.
-    fn new_row(&self, snapshot: Snapshot, origin: Option<&Stored>) -> Stored {
-        let key = self.store.row_key(&self.batch.candidate);
-        Stored::successor(key, snapshot, origin, self.batch.token, self.store.now())
-    }
-
-    async fn touch(&mut self, next: Next) -> Result<Step, Error> {
-        let (old, now) = (self.stored(), self.store.now().timestamp());
-        let Snapshot { ttl, cookie, .. } = next.snapshot;
-        let telling = if next.told { Telling::Set { until: cookie } } else { Telling::Nothing };
-        let refreshed = |mut row: Stored| {
-            row.snapshot = Arc::new(Snapshot { ttl, cookie, ..(*row.snapshot).clone() });
-            row
-        };
-        match self.store.touch(old, ttl, cookie, now, self.budget).await? {
-            Written::Done { .. } => Ok(Step::Done(Loaded::live(refreshed(old.clone()), self.led()), telling)),
-            Written::Failed { found, .. } => match self.read(&old.key, found.clone()) {
-                // Somebody refreshed it. If to the very second that we would have written, then it may have been us, and
-                // its answer was lost: the same touch once more would change nothing, so its cookie is right as well.
-                Found::Live(row) => {
-                    let same = (row.snapshot.ttl, row.snapshot.cookie) == (ttl, cookie);
-                    let telling = if same { telling } else { Telling::Nothing };
-                    Ok(Step::Done(Loaded::live(row, self.led()), telling))
-                }
-                Found::Undecodable(_) | Found::Newer(_) => Ok(Step::Done(self.at.clone(), Telling::Silence)),
-                _ => self.conflict(found).await,
-            },
-        }
-    }
-
-    async fn update(&mut self, next: Next) -> Result<Step, Error> {
-        let (old, now) = (self.stored(), self.store.now());
-        let new = Stored {
-            key: old.key.clone(),
-            snapshot: Arc::new(next.snapshot),
-            version: crate::store::row::Version(Some(old.version.next(now))),
-            tokens: with_token(&old.tokens, self.batch.token),
-            extra: old.extra.clone(),
-        };
-        let telling = match next.told {
-            true => Telling::Set { until: new.snapshot.cookie },
-            false => Telling::Nothing,
-        };
-        match self.store.update(old, &new, next.refreshed, now.timestamp(), self.budget).await? {
-            Written::Done { .. } => Ok(Step::Done(Loaded::live(new, self.led()), telling)),
-            Written::Failed { found: Some(item), .. } if has_token(&item, self.batch.token) => {
-                self.own(&old.key.clone(), item, telling).await
+            if let Fate::Led(successor) = &fate
+                && self.hop()
+            {
+                self.at.place.via = self.at.place.via.max(Via::Cycles);
+                (key, led) = (successor.clone(), true);
+                row = self.store.get(&key, true, self.budget).await?;
+                continue;
             }
-            Written::Failed { found, .. } => self.conflict(found).await,
-        }
-    }
-
-    /// Our own write whose answer was lost, perhaps already built upon: a success.
-    async fn own(&mut self, key: &RowKey, item: Item, telling: Telling) -> Result<Step, Error> {
-        match self.read(key, Some(item)) {
-            Found::Live(row) => Ok(Step::Done(Loaded::live(row, self.led()), telling)),
-            _ => Ok(Step::Done(self.store.load_row(key, true, self.budget).await?, Telling::Silence)),
-        }
-    }
-
-    async fn delete(&mut self) -> Result<Step, Error> {
-        let (old, now) = (self.stored(), self.store.now().timestamp());
-        match self.store.delete_emptied(old, now, self.budget).await? {
-            Written::Done { .. } => Ok(Step::Done(Loaded::FRESH, Telling::Remove)),
-            // Deleted by an attempt whose answer was lost, or by another: in neither case is a cookie to be removed.
-            Written::Failed { found: None, repeated: true, .. } => Ok(Step::Done(Loaded::GONE, Telling::Silence)),
-            Written::Failed { found, .. } => self.conflict(found).await,
-        }
-    }
-
-    async fn create(&mut self, next: Next) -> Result<Step, Error> {
-        let row = self.new_row(next.snapshot, None);
-        let telling = Telling::Set { until: row.snapshot.cookie };
-        match self.store.create(&row, self.budget).await? {
-            Written::Done { .. } => Ok(Step::Created(row, telling)),
-            Written::Failed { found: Some(item), .. } if has_token(&item, self.batch.token) => {
-                self.created(&row.key, Some(item), telling).await
+            if self.stored {
+                return Ok(self.is_stored(&fate, led, key, row));
             }
-            Written::Failed { .. } => Ok(self.another_id()),
-        }
-    }
-
-    /// A row under the candidate that this commit created, as it is now: it may have ended meanwhile.
-    async fn created(&self, key: &RowKey, item: Option<Item>, telling: Telling) -> Result<Step, Error> {
-        match self.read(key, item) {
-            Found::Live(row) => Ok(Step::Created(row, telling)),
-            Found::Tombstone { .. } => {
-                Ok(Step::Done(self.store.load_row(key, true, self.budget).await?, Telling::Silence))
-            }
-            _ => Ok(Step::Done(Loaded::GONE, Telling::Silence)),
-        }
-    }
-
-    /// The candidate names a row of somebody else's.
-    fn another_id(&mut self) -> Step {
-        self.batch.candidate = SessionId::random();
-        Step::Again(self.at.clone())
-    }
-
-    async fn rotate(&mut self, next: Next, rotation: Rotation) -> Result<Step, Error> {
-        let (old, now) = (self.stored(), self.store.now().timestamp());
-        let new = self.new_row(next.snapshot, Some(old));
-        let telling = Telling::Set { until: new.snapshot.cookie };
-        let tombstone = old.tombstone(rotation, &new, now + self.store.policy.tombstone);
-        let written = self.store.rotate(old, &new, tombstone, now, self.budget).await?;
-        let token = self.batch.token;
-        match written {
-            Written::Done { repeated: false, .. } => Ok(Step::Created(new, telling)),
-            // An attempt whose answer was lost may have been built upon: the new row is looked at first.
-            Written::Done { .. } => self.look(&new.key, telling).await,
-            Written::Failed { found: Some(item), .. } if has_token(&item, token) => self.look(&new.key, telling).await,
-            // The old row may have been busy with another transaction: then nothing but the new one says that it was us.
-            Written::Failed { new: Some(item), .. } if has_token(&item, token) => {
-                self.created(&new.key, Some(item), telling).await
-            }
-            Written::Failed { new: Some(_), found: None, .. } => Ok(self.another_id()),
-            Written::Failed { found, .. } => self.conflict(found).await,
-        }
-    }
-
-    async fn look(&mut self, key: &RowKey, telling: Telling) -> Result<Step, Error> {
-        let item = self.store.get(key, true, self.budget).await?;
-        self.created(key, item, telling).await
-    }
-
-    /// A condition failed, and not because of our own write: what the row has become decides.
-    async fn conflict(&mut self, found: Option<Item>) -> Result<Step, Error> {
-        let key = self.key().clone();
-        let led = self.led();
-        Ok(Step::Again(match self.read(&key, found) {
-            Found::Live(row) => Loaded::live(row, led),
-            Found::Tombstone { kind: Rotation::Cycle, successor, expired: false } => {
-                self.hop()?;
-                let loaded = self.store.load_row(&successor, true, self.budget).await?;
-                match &loaded.place.stored {
-                    Some(row) if row.has_token(self.batch.token) => return Ok(self.built_on(row.clone())),
-                    _ => loaded,
+            // The old row may be absent because a transaction of ours put its tombstone there, and it was swept since.
+            if fate == Fate::Absent && new_row && key != new {
+                let found = self.store.get(&new, true, self.budget).await?;
+                if self.listed(found.as_ref()) != Listed::No {
+                    (key, row, led) = (new.clone(), found, false);
+                    self.at.place.via = Via::Created;
+                    continue;
                 }
             }
-            Found::Tombstone { kind: Rotation::Login, expired: false, .. } => {
-                Loaded { origin: Origin::Superseded, place: Place { key: Some(key), stored: None } }
+            self.attempted = None;
+            let via = self.at.place.via;
+            if let Some(at) = Loaded::after(self.at.origin.before(), &fate, led, key, row, via) {
+                self.at = at;
             }
-            Found::Undecodable(reason) => return Err(Error::Undecodable { reason }),
-            Found::Newer(found) => return Err(Error::newer(found)),
-            Found::Tombstone { .. } => Loaded::gone_with_trail(key),
-            Found::Absent | Found::Expired => Loaded::GONE,
-        }))
-    }
-
-    /// A successor lists our token: an earlier commit of the batch, whose answers were all lost, was applied there.
-    fn built_on(&self, row: Stored) -> Step {
-        if row.key == self.store.row_key(&self.batch.candidate) {
-            let until = row.snapshot.cookie;
-            return Step::Created(row, Telling::Set { until });
+            return Ok(Step::Again);
         }
-        Step::Done(Loaded::live(row, true), Telling::Silence)
     }
 
-    fn hop(&mut self) -> Result<(), Error> {
+    /// The batch is in the table. That does not say that its row still lives.
+    fn is_stored(&mut self, fate: &Fate, led: bool, key: RowKey, row: Option<Row>) -> Step {
+        let via = self.at.place.via;
+        let created = key == self.store.row_key(&self.candidate);
+        if let (Fate::Live, Some(Row { body: Body::Live(row), .. })) = (fate, &row) {
+            if created {
+                return Step::Done(self.created(row.clone(), row.snapshot.cookie, via));
+            }
+            let told = self.attempted.and_then(|attempted| attempted.told).filter(|_| !led);
+            let telling = told.map_or(Telling::Keep, |until| Telling::Set { until });
+            let done = self.done(Loaded::live(row.clone(), led, via), telling);
+            return Step::Done(Committed { wrote: true, ..done });
+        }
+        let over = Loaded::after(Before::Row, fate, led, key, row, via);
+        let done = self.done(over.unwrap_or_else(|| self.at.clone()), Telling::Silence);
+        Step::Done(Committed { wrote: true, ..done })
+    }
+
+    fn listed(&self, row: Option<&Row>) -> Listed {
+        row.map_or(Listed::No, |row| row.lists(self.batch.token))
+    }
+
+    /// How the new row of our own write is related to the one that the request came with.
+    fn new_via(&self, tombstone: Option<&Row>) -> Via {
+        match tombstone.map(|row| &row.body) {
+            Some(Body::Tombstone { why: Ended::Cycle, .. }) => self.at.place.via.max(Via::Cycles),
+            Some(Body::Tombstone { why: Ended::Login, .. }) => self.at.place.via.max(Via::Login),
+            _ => Via::Created,
+        }
+    }
+
+    /// Counts a tombstone that is followed. Returns whether it may be.
+    fn hop(&mut self) -> bool {
         self.hops += 1;
-        if self.hops > MOST_HOPS { Err(Error::unavailable("follow tombstones", TooManyHops)) } else { Ok(()) }
+        self.hops <= MOST_HOPS
+    }
+
+    fn own_end(&self, key: RowKey) -> Step {
+        let via = self.at.place.via;
+        let loaded = Loaded { origin: Origin::OwnEnd, place: Place { key: Some(key), row: None, via } };
+        let telling = if via.may_remove() { Telling::Remove } else { Telling::Silence };
+        Step::Done(Committed { wrote: true, ..self.done(loaded, telling) })
+    }
+
+    fn done_here(&self, dropped: bool) -> Step {
+        let telling = if self.at.origin.is_silent() { Telling::Silence } else { Telling::Keep };
+        Step::Done(Committed { dropped, ..self.done(self.at.clone(), telling) })
+    }
+
+    fn done(&self, loaded: Loaded, telling: Telling) -> Committed {
+        // A tombstone led here: an ID that this request was about to tell is an older one.
+        let telling = if loaded.origin.is_led() { Telling::Silence } else { telling };
+        Committed { loaded, telling, new_id: None, dropped: false, wrote: false, conflicts: self.conflicts }
     }
 }
 

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
 use crate::domain::codec;
-use crate::domain::id::{RowKey, Token};
-use crate::domain::log::{Content, Rotation};
-use crate::domain::state::Snapshot;
+use crate::domain::id::RowKey;
+use crate::domain::policy::Policy;
+use crate::domain::settle::{Ended, Listed, Stands};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::token::{Token, Tokens};
+use crate::store::version::Version;
 
 /// The attributes of an item.
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -24,56 +26,45 @@ pub(crate) const LIFETIME: &str = "lifetime";
 pub(crate) const REMEMBER: &str = "remember";
 pub(crate) const COOKIE: &str = "cookie";
 pub(crate) const TOKENS: &str = "tokens";
+pub(crate) const HANDLE: &str = "handle";
+/// Why the session ended; it and [`SUCCESSOR`] make a row a tombstone.
+pub(crate) const ENDED: &str = "ended";
 pub(crate) const SUCCESSOR: &str = "successor";
-const ENDED: &str = "ended";
+/// The token of who ended it.
+pub(crate) const ENDER: &str = "ender";
 const FORMAT: &str = "format";
 
 /// The newest row format that is read; format 1 is written without the attribute.
 pub(crate) const KNOWN_FORMAT: u64 = 1;
 
-/// How many commit tokens a row keeps.
-const KEPT_TOKENS: usize = 8;
-
-/// The `modified` of a row as raw text: the version that a write's condition compares.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Version(pub(crate) Option<AttributeValue>);
-
-impl Version {
-    /// The version that replaces this one: the clock, or just after this one if the clock is not later.
-    pub(crate) fn next(&self, now: DateTime<Utc>) -> AttributeValue {
-        let step = Duration::microseconds(1);
-        let seen = match &self.0 {
-            Some(AttributeValue::S(text)) => DateTime::parse_from_rfc3339(text).ok(),
-            _ => None,
-        };
-        let after = seen.and_then(|seen| seen.with_timezone(&Utc).checked_add_signed(step));
-        text(after.map_or(now, |after| now.max(after)).to_rfc3339_opts(SecondsFormat::Micros, true))
-    }
-}
-
 /// A live row as it stands in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
     pub(crate) key: RowKey,
+    /// The row key that the session was born with.
+    pub(crate) handle: RowKey,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) version: Version,
-    pub(crate) tokens: String,
-    /// Attributes that are not ours; they survive update and rotate.
+    pub(crate) tokens: Tokens,
+    /// The row says when it started; what another program wrote does not.
+    pub(crate) dated: bool,
+    /// Attributes that are not ours.
     pub(crate) extra: Item,
 }
 
-/// What a look at a row key found.
-#[derive(Debug)]
-pub(crate) enum Found {
-    Absent,
-    Live(Stored),
-    /// A row whose time is over, whether or not DynamoDB has deleted it.
-    Expired,
-    Tombstone {
-        kind: Rotation,
-        successor: RowKey,
-        expired: bool,
-    },
+/// A row, decoded; its age is not judged yet, for a row may be judged again later.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) body: Body,
+    pub(crate) tokens: Tokens,
+    pub(crate) version: Version,
+    ttl: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Live(Arc<Stored>),
+    Tombstone { why: Ended, successor: Option<RowKey>, ender: Option<String> },
     Undecodable(String),
     Newer(u64),
 }
@@ -86,86 +77,11 @@ pub(crate) fn number(value: i64) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// Whether the row lists this commit among its last ones.
-pub(crate) fn has_token(item: &Item, token: Token) -> bool {
-    matches!(item.get(TOKENS), Some(AttributeValue::S(tokens)) if lists(tokens, token))
-}
-
-fn lists(tokens: &str, token: Token) -> bool {
-    let token = token.text();
-    tokens.as_bytes().chunks(Token::LEN).any(|kept| kept == token.as_bytes())
-}
-
-/// Appends a token to those a row keeps; the oldest goes.
-pub(crate) fn with_token(tokens: &str, token: Token) -> String {
-    let mut tokens = tokens.to_owned();
-    tokens.push_str(&token.text());
-    let excess = tokens.len().saturating_sub(KEPT_TOKENS * Token::LEN);
-    tokens.split_off(excess)
-}
-
-impl Found {
-    /// Reads a row. `now` is in seconds since the Unix epoch.
-    pub(crate) fn read(key: &RowKey, item: Option<Item>, now: i64) -> Self {
-        let Some(mut item) = item else { return Self::Absent };
-        let ttl = integer(&mut item, TTL);
-        if let Some(AttributeValue::S(successor)) = item.get(SUCCESSOR) {
-            let login = matches!(item.get(ENDED), Some(AttributeValue::S(why)) if why == "login");
-            let kind = if login { Rotation::Login } else { Rotation::Cycle };
-            let expired = !matches!(ttl, Ok(Some(ttl)) if ttl > now);
-            return Self::Tombstone { kind, successor: RowKey::stored(successor), expired };
-        }
-        match ttl {
-            Ok(Some(ttl)) if ttl <= now => Self::Expired,
-            Ok(Some(ttl)) => Self::decode(key, item, ttl).unwrap_or_else(Self::Undecodable),
-            Ok(None) => Self::Undecodable("`ttl` is missing".into()),
-            Err(reason) => Self::Undecodable(reason),
-        }
-    }
-
-    fn decode(key: &RowKey, mut item: Item, ttl: i64) -> Result<Self, String> {
-        let format = integer(&mut item, FORMAT)?.and_then(|format| u64::try_from(format).ok()).unwrap_or(1);
-        if format > KNOWN_FORMAT {
-            return Ok(Self::Newer(format));
-        }
-        let data = match item.remove(DATA) {
-            Some(AttributeValue::S(data)) => codec::decode(&data)?,
-            Some(_) => return Err("`data` is no string".into()),
-            None => return Err("`data` is missing".into()),
-        };
-        let principal = match item.remove(PRINCIPAL) {
-            Some(AttributeValue::S(principal)) => Some(principal),
-            Some(_) => return Err("`principal` is no string".into()),
-            None => None,
-        };
-        let remember = match item.remove(REMEMBER) {
-            Some(AttributeValue::Bool(remember)) => Some(remember),
-            Some(_) => return Err("`remember` is no boolean".into()),
-            None => None,
-        };
-        let lifetime = integer(&mut item, LIFETIME)?;
-        let cookie = integer(&mut item, COOKIE)?;
-        let version = Version(item.remove(MODIFIED));
-        // A row that another program wrote has no start; it existed at its last change, and does not move by a touch.
-        let started = match integer(&mut item, STARTED)? {
-            Some(started) => started,
-            None => version.instant().unwrap_or(ttl),
-        };
-        let tokens = match item.remove(TOKENS) {
-            Some(AttributeValue::S(tokens)) if tokens.is_ascii() => tokens,
-            _ => String::new(),
-        };
-        item.remove(ID);
-        let content = Content { data, principal, lifetime, remember };
-        let snapshot = Arc::new(Snapshot { content, started, ttl, cookie });
-        Ok(Self::Live(Stored { key: key.clone(), snapshot, version, tokens, extra: item }))
-    }
-}
-
-impl Version {
-    fn instant(&self) -> Option<i64> {
-        let Some(AttributeValue::S(text)) = &self.0 else { return None };
-        DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp())
+fn string(item: &mut Item, name: &str) -> Result<Option<String>, String> {
+    match item.remove(name) {
+        None => Ok(None),
+        Some(AttributeValue::S(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{name}` is no string")),
     }
 }
 
@@ -182,71 +98,133 @@ fn integer(item: &mut Item, name: &str) -> Result<Option<i64>, String> {
     }
 }
 
-impl Stored {
-    /// The row of a new session, or the successor of one: what `origin` carries along survives the rotation.
-    pub(crate) fn successor(
-        key: RowKey,
-        snapshot: Snapshot,
-        origin: Option<&Stored>,
-        token: Token,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let version = origin.map_or(Version(None), |old| old.version.clone()).next(now);
-        Self {
-            key,
-            snapshot: Arc::new(snapshot),
-            version: Version(Some(version)),
-            tokens: with_token(origin.map_or("", |old| &old.tokens), token),
-            extra: origin.map(|old| old.extra.clone()).unwrap_or_default(),
+impl Row {
+    /// A live row as this process has just written it.
+    pub(crate) fn live(stored: Arc<Stored>) -> Self {
+        let (tokens, version) = (stored.tokens.clone(), stored.version.clone());
+        Self { ttl: Some(stored.snapshot.ttl), body: Body::Live(stored), tokens, version }
+    }
+
+    pub(crate) fn decode(key: &RowKey, mut item: Item) -> Self {
+        let version = Version(item.remove(MODIFIED));
+        let tokens = string(&mut item, TOKENS).ok().flatten().map(Tokens::stored).unwrap_or_default();
+        let ttl = integer(&mut item, TTL);
+        let (until, body) = match (&ttl, item.remove(ENDED), item.remove(SUCCESSOR)) {
+            (Ok(None), None, None) => (None, Body::Undecodable("`ttl` is missing".into())),
+            (Err(reason), None, None) => (None, Body::Undecodable(reason.clone())),
+            (Ok(Some(ttl)), None, None) => {
+                let body = Self::decode_live(key, item, *ttl, &version, &tokens).unwrap_or_else(Body::Undecodable);
+                (Some(*ttl), body)
+            }
+            (ttl, why, successor) => {
+                let why = match why {
+                    Some(AttributeValue::S(why)) if why == "login" => Ended::Login,
+                    Some(AttributeValue::S(why)) if why == "cycle" => Ended::Cycle,
+                    _ => Ended::Ended,
+                };
+                let successor = match successor {
+                    Some(AttributeValue::S(successor)) => Some(RowKey::stored(&successor)),
+                    _ => None,
+                };
+                let ender = string(&mut item, ENDER).ok().flatten();
+                // A tombstone without an end has none to wait for.
+                (ttl.as_ref().ok().copied().flatten().or(Some(0)), Body::Tombstone { why, successor, ender })
+            }
+        };
+        Self { body, tokens, version, ttl: until }
+    }
+
+    fn decode_live(key: &RowKey, mut item: Item, ttl: i64, version: &Version, tokens: &Tokens) -> Result<Body, String> {
+        let format = integer(&mut item, FORMAT)?.and_then(|format| u64::try_from(format).ok()).unwrap_or(1);
+        if format > KNOWN_FORMAT {
+            return Ok(Body::Newer(format));
+        }
+        let data = match item.remove(DATA) {
+            Some(AttributeValue::S(data)) => codec::decode(&data)?,
+            Some(_) => return Err("`data` is no string".into()),
+            None => return Err("`data` is missing".into()),
+        };
+        let principal = string(&mut item, PRINCIPAL)?.map(Arc::from);
+        let remember = match item.remove(REMEMBER) {
+            Some(AttributeValue::Bool(remember)) => Some(remember),
+            Some(_) => return Err("`remember` is no boolean".into()),
+            None => None,
+        };
+        let lifetime = integer(&mut item, LIFETIME)?;
+        let cookie = integer(&mut item, COOKIE)?;
+        // A row that another program wrote has no start; it existed at its last change, and does not move by a touch.
+        let started = integer(&mut item, STARTED)?;
+        let dated = started.is_some();
+        let started = started.unwrap_or_else(|| version.instant().unwrap_or(ttl));
+        let handle = string(&mut item, HANDLE)?.map_or_else(|| key.clone(), |handle| RowKey::stored(&handle));
+        item.remove(ID);
+        let snapshot = Arc::new(Snapshot { data, principal, lifetime, remember, started, ttl, cookie });
+        let (key, version, tokens) = (key.clone(), version.clone(), tokens.clone());
+        Ok(Body::Live(Arc::new(Stored { key, handle, snapshot, version, tokens, dated, extra: item })))
+    }
+
+    /// Judges the row's age. `now` is in seconds since the Unix epoch.
+    pub(crate) fn stands(&self, policy: &Policy, now: i64) -> Stands {
+        let expired = self.ttl.is_some_and(|ttl| ttl <= now);
+        match &self.body {
+            Body::Tombstone { why, successor, .. } => {
+                Stands::Tombstone { why: *why, successor: successor.clone(), expired }
+            }
+            _ if expired => Stands::Absent,
+            Body::Live(stored) if !policy.is_live(&stored.snapshot, now) => Stands::Absent,
+            Body::Live(_) => Stands::Live,
+            Body::Undecodable(_) | Body::Newer(_) => Stands::Undecodable,
         }
     }
 
     /// Whether the row lists this commit among its last ones.
-    pub(crate) fn has_token(&self, token: Token) -> bool {
-        lists(&self.tokens, token)
+    pub(crate) fn lists(&self, token: Token) -> Listed {
+        match &self.body {
+            Body::Tombstone { ender: Some(ender), .. } if *ender == token.text() => Listed::Last,
+            _ if self.tokens.list(token) => Listed::Yes,
+            _ => Listed::No,
+        }
+    }
+
+    /// Whether this row is a later state of the session's than the one that was read.
+    pub(crate) fn is_after(&self, read: &Stored) -> bool {
+        let touched = matches!(&self.body, Body::Live(row) if row.snapshot.ttl > read.snapshot.ttl);
+        self.version.is_after(&read.version) || self.version == read.version && touched
+    }
+}
+
+impl Stored {
+    /// Whether attributes that are not ours go with the session: not to another principal.
+    pub(crate) fn keeps_extra(&self, principal: Option<&Arc<str>>) -> bool {
+        self.snapshot.principal.is_none() || self.snapshot.principal.as_ref() == principal
     }
 
     /// All attributes of the row.
     pub(crate) fn item(&self) -> Item {
-        let Snapshot { content, started, ttl, cookie } = &*self.snapshot;
+        let Snapshot { data, principal, lifetime, remember, started, ttl, cookie } = &*self.snapshot;
         let mut item = self.extra.clone();
+        item.reserve(11);
         item.insert(ID.into(), text(self.key.as_str()));
-        item.insert(DATA.into(), text(codec::encode(&content.data)));
+        item.insert(DATA.into(), text(codec::encode(data)));
         item.insert(TTL.into(), number(*ttl));
         item.insert(STARTED.into(), number(*started));
-        item.insert(TOKENS.into(), text(&*self.tokens));
+        item.insert(TOKENS.into(), text(self.tokens.as_str()));
         let optional = [
             (MODIFIED, self.version.0.clone()),
-            (PRINCIPAL, content.principal.as_ref().map(text)),
-            (LIFETIME, content.lifetime.map(number)),
-            (REMEMBER, content.remember.map(AttributeValue::Bool)),
+            (PRINCIPAL, principal.as_ref().map(|principal| text(&**principal))),
+            (LIFETIME, lifetime.map(number)),
+            (REMEMBER, remember.map(AttributeValue::Bool)),
             (COOKIE, cookie.map(number)),
+            (HANDLE, (self.handle != self.key).then(|| text(self.handle.as_str()))),
         ];
         item.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        item
-    }
-
-    /// The tombstone that takes this row's place; it holds no data.
-    pub(crate) fn tombstone(&self, kind: Rotation, successor: &Stored, ttl: i64) -> Item {
-        let ended = match kind {
-            Rotation::Cycle => "cycle",
-            Rotation::Login => "login",
-        };
-        let mut item = Item::from([
-            (ID.to_owned(), text(self.key.as_str())),
-            (SUCCESSOR.to_owned(), text(successor.key.as_str())),
-            (ENDED.to_owned(), text(ended)),
-            (TTL.to_owned(), number(ttl)),
-            (TOKENS.to_owned(), text(&*successor.tokens)),
-        ]);
-        item.extend(successor.version.0.clone().map(|version| (MODIFIED.to_owned(), version)));
         item
     }
 }
 
 /// The size of an item as DynamoDB counts it, in bytes: names and values, UTF-8.
-pub(crate) fn size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+pub(crate) fn size<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a AttributeValue)>) -> usize {
+    attributes.into_iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
 fn value_size(value: &AttributeValue) -> usize {
@@ -261,38 +239,5 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::L(list) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
         AttributeValue::M(map) => 3 + map.iter().map(|(k, v)| 1 + k.len() + value_size(v)).sum::<usize>(),
         _ => 1,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().expect("a time")
-    }
-
-    #[test]
-    fn the_version_grows_whatever_the_clock_does() {
-        let mut version = Version(None);
-        let clock = ["2026-01-02T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00Z"];
-        let mut seen = vec![String::new()];
-        for now in clock {
-            version = Version(Some(version.next(at(now))));
-            let Some(AttributeValue::S(text)) = &version.0 else { panic!("a text") };
-            assert!(*text > seen[seen.len() - 1], "{text} after {seen:?}");
-            seen.push(text.clone());
-        }
-        assert_eq!(seen[1], "2026-01-02T00:00:00.000000Z");
-        assert_eq!(seen[3], "2026-01-02T00:00:00.000002Z");
-    }
-
-    #[test]
-    fn a_row_keeps_its_last_eight_tokens() {
-        let drawn: Vec<Token> = (0..10).map(|_| Token::random()).collect();
-        let tokens = drawn.iter().fold(String::new(), |tokens, token| with_token(&tokens, *token));
-        let item = Item::from([(TOKENS.to_owned(), text(tokens))]);
-        let kept: Vec<bool> = drawn.iter().map(|token| has_token(&item, *token)).collect();
-        assert_eq!(kept, [[false; 2].as_slice(), &[true; 8]].concat());
     }
 }

@@ -11,8 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::config::{Config, Verify};
-use crate::error::{Chain, Error};
+use crate::error::Error;
 use crate::store::attempt::{Verdict, by_code};
 use crate::store::row::{ID, TTL};
 
@@ -210,33 +209,4 @@ async fn until_active(client: &Client, table: &str) -> Result<(), Trouble> {
         }
         sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// Creates the table where the configuration says so, and looks at it. The error means that the launch is to be aborted;
-/// it was told to the log.
-pub(crate) async fn prepare(config: &Config, client: &Client) -> Result<(), ()> {
-    let embedded = config.endpoint.as_ref().is_some_and(crate::config::Endpoint::is_embedded);
-    if (embedded || config.create_table)
-        && let Err(error) = create(client, &config.table).await
-    {
-        log::warn!("sessions.create_table: {}", Chain(&error));
-    }
-    if config.verify == Verify::Off {
-        return Ok(());
-    }
-    let status = match status(client, &config.table).await {
-        Ok(status) => status,
-        Err(error) => {
-            log::warn!("the table `{}` could not be looked at: {}", config.table, Chain(&error));
-            return Ok(());
-        }
-    };
-    status.notes.iter().for_each(|note| log::info!("{note}"));
-    for problem in &status.problems {
-        match config.verify {
-            Verify::Fail => log::error!("{problem} (sessions.verify = \"fail\")"),
-            _ => log::warn!("{problem}"),
-        }
-    }
-    if config.verify == Verify::Fail && !status.is_ready() { Err(()) } else { Ok(()) }
 }

@@ -1,275 +1,404 @@
-//! The writes of the store: each names its condition, and a failed condition brings the current row back with it.
+//! The writes of the store: each names its condition, and a failed condition says which row stands there.
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
-
-use crate::domain::id::RowKey;
-use crate::error::Error;
-use crate::store::attempt::{Answer, Judge};
-use crate::store::expression::{Change, Expression};
-use crate::store::row::{
-    COOKIE, DATA, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, STARTED, Stored, TOKENS, TTL, number, text,
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use crate::store::{Budget, Store};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use crate::domain::codec;
+use crate::domain::id::RowKey;
+use crate::domain::plan::Times;
+use crate::domain::settle::Ended;
+use crate::domain::token::Token;
+use crate::error::Error;
+use crate::store::Store;
+use crate::store::attempt::{Answer, Judge};
+use crate::store::budget::Budget;
+use crate::store::expression::{Expression, NEW};
+use crate::store::row::{
+    COOKIE, DATA, ENDED, ENDER, HANDLE, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, Row, STARTED, SUCCESSOR,
+    Stored, TOKENS, TTL, number, size, text,
+};
+use crate::store::version::Version;
 
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
-const NEW: &str = "attribute_not_exists(#id)";
-/// How a conditional write ended, where DynamoDB answered.
+
+/// How a conditional write of one row ended, where DynamoDB answered.
 #[derive(Debug)]
 pub(crate) enum Written {
-    /// Done; `repeated`: perhaps by an earlier attempt. With the row that was there before, where it was asked for.
-    Done { old: Option<Item>, repeated: bool },
-    /// The condition failed, and this is the row that stands there.
-    Failed { found: Option<Item>, new: Option<Item>, repeated: bool },
+    /// Done, with the row that was there before, where it was asked for.
+    Done(Option<Row>),
+    /// The condition failed on this row, or on none.
+    Failed(Option<Row>),
 }
 
-/// The row that a failed single write brings back.
-trait Conditional: Judge {
-    fn into_found(self) -> Option<Item>;
+/// How a transaction over an old and a new row ended.
+#[derive(Debug)]
+pub(crate) enum Transacted {
+    /// `repeated`: perhaps by an earlier attempt, which may have been built upon.
+    Done {
+        repeated: bool,
+    },
+    Failed {
+        old: Checked,
+        new: Checked,
+    },
 }
 
-impl Conditional for PutItemError {
-    fn into_found(self) -> Option<Item> {
-        match self {
-            Self::ConditionalCheckFailedException(failed) => failed.item,
-            _ => None,
+/// How the condition on one row of a transaction came out.
+#[derive(Debug)]
+pub(crate) enum Checked {
+    Passed,
+    Failed(Option<Row>),
+}
+
+/// A tombstone to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Tombstone<'a> {
+    pub(crate) why: Ended,
+    pub(crate) successor: Option<&'a RowKey>,
+    pub(crate) token: Token,
+    pub(crate) ttl: i64,
+    pub(crate) version: Version,
+    /// The attributes of other programs that the row is known to have.
+    pub(crate) extra: Option<&'a Item>,
+}
+
+impl Tombstone<'_> {
+    /// Puts it in the place of the row that meets the condition. The row keeps its tokens, whatever they are by now.
+    fn bury(&self, mut on: Expression) -> Expression {
+        let why = match self.why {
+            Ended::Ended => "ended",
+            Ended::Cycle => "cycle",
+            Ended::Login => "login",
+        };
+        on.put(ENDED, Some(text(why)));
+        on.put(ENDER, Some(text(self.token.text())));
+        on.put(TTL, Some(number(self.ttl)));
+        on.put(MODIFIED, self.version.0.clone());
+        if let Some(successor) = self.successor {
+            on.put(SUCCESSOR, Some(text(successor.as_str())));
         }
-    }
-}
-
-impl Conditional for UpdateItemError {
-    fn into_found(self) -> Option<Item> {
-        match self {
-            Self::ConditionalCheckFailedException(failed) => failed.item,
-            _ => None,
+        for name in [DATA, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE, HANDLE] {
+            on.put(name, None);
         }
-    }
-}
-
-impl Conditional for DeleteItemError {
-    fn into_found(self) -> Option<Item> {
-        match self {
-            Self::ConditionalCheckFailedException(failed) => failed.item,
-            _ => None,
+        for name in self.extra.into_iter().flat_map(Item::keys) {
+            on.remove_foreign(name);
         }
+        on
     }
 }
 
-fn single<T, E>(answer: Answer<T, E>, old: impl FnOnce(T) -> Option<Item>) -> Written
-where
-    E: Conditional,
-{
-    let repeated = answer.repeated;
-    match answer.result {
-        Ok(output) => Written::Done { old: old(output), repeated },
-        Err(error) => Written::Failed { found: error.into_found(), new: None, repeated },
-    }
+/// The condition on the row that a new one takes the place of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Replaced<'a> {
+    /// Live, and the row that was read: it is rotated.
+    Seen(&'a Stored),
+    /// Live: it was invalidated.
+    Live,
+    /// There, and no tombstone: it could not be decoded.
+    Undecodable,
+}
+
+/// Whose end it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum By {
+    /// Its holder: the ID was brought, so the row is a session's.
+    Holder,
+    /// An administrator, who brought a handle.
+    Administrator,
 }
 
 impl Store {
     /// Writes a new row. Condition: no row stands there.
     pub(super) async fn create(&self, row: &Stored, budget: &Budget) -> Result<Written, Error> {
-        let item = self.sized(row.item())?;
+        self.check_size(row.size())?;
         let send = || {
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(item.clone()));
-            let put = put.condition_expression(NEW).expression_attribute_names("#id", ID);
-            put.return_values_on_condition_check_failure(ALL_OLD).send()
+            let put = self.client.put_item().table_name(&self.settings.table).set_item(Some(row.item()));
+            put.condition_expression(NEW).return_values_on_condition_check_failure(ALL_OLD).send()
         };
-        Ok(single(self.send("create", budget, send).await?, |_| None))
+        let answer = self.send("create", budget, send).await?;
+        match answer.result {
+            Ok(_) => Ok(Written::Done(None)),
+            Err(error) => {
+                let found = match error {
+                    PutItemError::ConditionalCheckFailedException(failed) => failed.item,
+                    _ => None,
+                };
+                Ok(Written::Failed(self.found(&row.key, found, budget).await?))
+            }
+        }
     }
 
-    /// Writes the data of a live row. Condition: live, and the row that was read.
+    /// Writes what changed of a live row. Condition: live, and the row that was read.
     pub(super) async fn update(
         &self,
         old: &Stored,
         new: &Stored,
-        refreshed: bool,
+        times: &Times,
         now: i64,
         budget: &Budget,
     ) -> Result<Written, Error> {
-        let mut item = self.sized(new.item())?;
-        let mut on = Expression::seen(&old.version, now);
-        let mut change = Change::default();
-        let mut names = vec![MODIFIED, DATA, TOKENS, STARTED, PRINCIPAL, LIFETIME, REMEMBER, COOKIE];
-        if refreshed {
-            names.push(TTL);
-        }
-        // Only what the row has or gets; the other attributes of the row stay.
-        let content = &old.snapshot.content;
-        let had = |name: &str| match name {
-            PRINCIPAL => content.principal.is_some(),
-            LIFETIME => content.lifetime.is_some(),
-            REMEMBER => content.remember.is_some(),
-            COOKIE => old.snapshot.cookie.is_some(),
-            _ => false,
-        };
-        for name in names {
-            let value = item.remove(name);
-            if value.is_some() || had(name) {
-                change.put(&mut on, name, value);
+        let (was, is) = (&*old.snapshot, &*new.snapshot);
+        let changed = is.data != was.data;
+        let build = || {
+            let mut on = Expression::seen(&old.version, now);
+            on.put(MODIFIED, new.version.0.clone());
+            on.put(TOKENS, Some(text(new.tokens.as_str())));
+            if changed {
+                on.put(DATA, Some(text(codec::encode(&is.data))));
             }
-        }
-        self.update_item(&old.key, "update", &on, &change.expression(), budget).await
+            if times.refreshed {
+                on.put(TTL, Some(number(is.ttl)));
+            }
+            if is.cookie != was.cookie {
+                on.put(COOKIE, is.cookie.map(number));
+            }
+            if is.started != was.started || !old.dated {
+                on.put(STARTED, Some(number(is.started)));
+            }
+            if is.principal != was.principal {
+                on.put(PRINCIPAL, is.principal.as_ref().map(|principal| text(&**principal)));
+            }
+            if is.lifetime != was.lifetime {
+                on.put(LIFETIME, is.lifetime.map(number));
+            }
+            if is.remember != was.remember {
+                on.put(REMEMBER, is.remember.map(aws_sdk_dynamodb::types::AttributeValue::Bool));
+            }
+            old.extra.keys().filter(|name| !new.extra.contains_key(*name)).for_each(|name| on.remove_foreign(name));
+            on
+        };
+        self.check_size(new.size())?;
+        self.update_item(&old.key, "update", build, false, budget).await
     }
 
-    /// Refreshes the lifetime alone. Condition: live, the row that was read, and not refreshed further by another.
-    pub(super) async fn touch(
+    /// Refreshes the lifetime alone. Condition: live, the row that was read, and not refreshed by another.
+    pub(super) async fn touch(&self, old: &Stored, times: &Times, now: i64, budget: &Budget) -> Result<Written, Error> {
+        let was = &*old.snapshot;
+        let build = || {
+            let mut on = Expression::seen(&old.version, now);
+            // One that arrives late moves no lifetime back: it grows, or is cut to the policy as it was seen.
+            match times.ttl.cmp(&was.ttl) {
+                std::cmp::Ordering::Greater => on.also(TTL, "<", ":ttl", number(times.ttl)),
+                std::cmp::Ordering::Equal => on.also(TTL, "=", ":ttl", number(times.ttl)),
+                std::cmp::Ordering::Less => on.also(TTL, ">=", ":was", number(was.ttl)),
+            }
+            on.put(TTL, Some(number(times.ttl)));
+            if times.cookie != was.cookie {
+                on.put(COOKIE, times.cookie.map(number));
+            }
+            on
+        };
+        self.update_item(&old.key, "touch", build, false, budget).await
+    }
+
+    /// Ends a session because it was emptied. Condition: live, and the row that was read.
+    pub(super) async fn end_emptied(
         &self,
         old: &Stored,
-        ttl: i64,
-        cookie: Option<i64>,
+        tombstone: &Tombstone<'_>,
         now: i64,
         budget: &Budget,
     ) -> Result<Written, Error> {
-        let mut on = Expression::seen(&old.version, now);
-        let mut change = Change::default();
-        change.put(&mut on, TTL, Some(number(ttl)));
-        if cookie != old.snapshot.cookie {
-            change.put(&mut on, COOKIE, cookie.map(number));
-        }
-        on.condition.push_str(" AND #ttl <= :ttl");
-        self.update_item(&old.key, "touch", &on, &change.expression(), budget).await
+        let build = || tombstone.bury(Expression::seen(&old.version, now));
+        self.update_item(&old.key, "end", build, false, budget).await
+    }
+
+    /// Ends a session because its holder or an administrator said so. Condition: a row that is no tombstone; it may be
+    /// expired or undecodable.
+    pub(super) async fn end(
+        &self,
+        key: &RowKey,
+        by: By,
+        tombstone: &Tombstone<'_>,
+        budget: &Budget,
+    ) -> Result<Written, Error> {
+        let build = || {
+            tombstone.bury(match by {
+                By::Holder => Expression::no_tombstone(),
+                By::Administrator => Expression::session(),
+            })
+        };
+        let action = if by == By::Holder { "invalidate" } else { "revoke" };
+        self.update_item(key, action, build, true, budget).await
     }
 
     async fn update_item(
         &self,
         key: &RowKey,
         action: &'static str,
-        on: &Expression,
-        change: &str,
+        build: impl Fn() -> Expression,
+        old: bool,
         budget: &Budget,
     ) -> Result<Written, Error> {
         let send = || {
-            let update = self.client.update_item().table_name(&self.table).key(ID, text(key.as_str()));
-            let update = update.update_expression(change).condition_expression(&on.condition);
-            let update = update.set_expression_attribute_names(Some(on.names.clone()));
-            let update = update.set_expression_attribute_values(Some(on.values.clone()));
+            // A repeat is built anew, the same: most requests have none, and nothing is copied for them.
+            let on = build();
+            let update = self.client.update_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
+            let update = update.update_expression(on.change()).condition_expression(on.condition);
+            let update = update.set_expression_attribute_names(Some(on.names));
+            let update = update.set_expression_attribute_values(Some(on.values));
+            let update = if old { update.return_values(ReturnValue::AllOld) } else { update };
             update.return_values_on_condition_check_failure(ALL_OLD).send()
         };
-        Ok(single(self.send(action, budget, send).await?, |_| None))
+        let answer = self.send(action, budget, send).await?;
+        match answer.result {
+            Ok(output) => Ok(Written::Done(output.attributes.map(|item| Row::decode(key, item)))),
+            Err(error) => {
+                let found = match error {
+                    UpdateItemError::ConditionalCheckFailedException(failed) => failed.item,
+                    _ => None,
+                };
+                Ok(Written::Failed(self.found(key, found, budget).await?))
+            }
+        }
     }
 
-    /// Deletes a row because its session was emptied. Condition: live, and the row that was read.
-    pub(super) async fn delete_emptied(&self, old: &Stored, now: i64, budget: &Budget) -> Result<Written, Error> {
-        let on = Expression::seen(&old.version, now);
-        self.delete_item(&old.key, "delete", &on, budget).await
-    }
-
-    /// Deletes a row because its session was invalidated or revoked. Condition: no tombstone.
-    pub(super) async fn delete_ended(&self, key: &RowKey, budget: &Budget) -> Result<Written, Error> {
-        let on = Expression::no_tombstone();
-        self.delete_item(key, "invalidate", &on, budget).await
-    }
-
-    async fn delete_item(
-        &self,
-        key: &RowKey,
-        action: &'static str,
-        on: &Expression,
-        budget: &Budget,
-    ) -> Result<Written, Error> {
-        let send = || {
-            let delete = self.client.delete_item().table_name(&self.table).key(ID, text(key.as_str()));
-            let delete = delete.condition_expression(&on.condition).return_values(ReturnValue::AllOld);
-            let delete = delete.set_expression_attribute_names(Some(on.names.clone()));
-            // An empty map is an error to DynamoDB.
-            let values = Some(on.values.clone()).filter(|values| !values.is_empty());
-            let delete = delete.set_expression_attribute_values(values);
-            delete.return_values_on_condition_check_failure(ALL_OLD).send()
-        };
-        Ok(single(self.send(action, budget, send).await?, |output| output.attributes))
-    }
-
-    /// Writes the new row of a rotation, and a tombstone in the place of the old one, in one transaction. Conditions: no
-    /// row stands at the new key; the old one is live, and the row that was read.
-    pub(super) async fn rotate(
-        &self,
-        old: &Stored,
-        new: &Stored,
-        tombstone: Item,
-        now: i64,
-        budget: &Budget,
-    ) -> Result<Written, Error> {
-        let on = Expression::seen(&old.version, now);
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(tombstone))
-            .condition_expression(on.condition)
-            .set_expression_attribute_names(Some(on.names))
-            .set_expression_attribute_values(Some(on.values))
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect("a put has a table and an item");
-        self.transact("rotate", TransactWriteItem::builder().put(put).build(), new, budget).await
-    }
-
-    /// Deletes a row and writes the one of another session, in one transaction. Conditions: no row stands at the new key;
-    /// the old one is live, or, where it could not be decoded, is no tombstone.
+    /// Writes a new row and a tombstone in the place of an old one, in one transaction. Conditions: no row stands at the new
+    /// key, and what `replaced` says of the old one.
     pub(super) async fn replace(
         &self,
-        old: &RowKey,
-        undecodable: bool,
+        key: &RowKey,
+        replaced: Replaced<'_>,
+        tombstone: &Tombstone<'_>,
         new: &Stored,
         now: i64,
         budget: &Budget,
-    ) -> Result<Written, Error> {
-        let on = if undecodable { Expression::no_tombstone() } else { Expression::live(now) };
-        let delete = Delete::builder()
-            .table_name(&self.table)
-            .key(ID, text(old.as_str()))
-            .condition_expression(on.condition)
-            .set_expression_attribute_names(Some(on.names))
-            .set_expression_attribute_values(Some(on.values).filter(|values| !values.is_empty()))
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect("a delete has a table and a key");
-        self.transact("replace", TransactWriteItem::builder().delete(delete).build(), new, budget).await
+    ) -> Result<Transacted, Error> {
+        self.check_size(new.size())?;
+        // The same for all attempts of this content, so that DynamoDB itself recognises the repeats for ten minutes.
+        let idempotency = Token::random().text();
+        let send = || {
+            let on = tombstone.bury(match replaced {
+                Replaced::Seen(row) => Expression::seen(&row.version, now),
+                Replaced::Live => Expression::live(now),
+                Replaced::Undecodable => Expression::no_tombstone(),
+            });
+            let update = Update::builder()
+                .table_name(&self.settings.table)
+                .key(ID, text(key.as_str()))
+                .update_expression(on.change())
+                .condition_expression(on.condition)
+                .set_expression_attribute_names(Some(on.names))
+                .set_expression_attribute_values(Some(on.values))
+                .return_values_on_condition_check_failure(ALL_OLD)
+                .build()
+                .expect("an update has a table, a key and an expression");
+            let put = Put::builder()
+                .table_name(&self.settings.table)
+                .set_item(Some(new.item()))
+                .condition_expression(NEW)
+                .return_values_on_condition_check_failure(ALL_OLD)
+                .build()
+                .expect("a put has a table and an item");
+            let transact = self.client.transact_write_items().client_request_token(&idempotency);
+            let transact = transact.transact_items(TransactWriteItem::builder().update(update).build());
+            transact.transact_items(TransactWriteItem::builder().put(put).build()).send()
+        };
+        let action = if matches!(replaced, Replaced::Seen(_)) { "rotate" } else { "replace" };
+        let Answer { result, repeated } = self.send(action, budget, send).await?;
+        match result {
+            Ok(_) => Ok(Transacted::Done { repeated }),
+            Err(error) => {
+                let reasons = match error {
+                    TransactWriteItemsError::TransactionCanceledException(cancelled) => cancelled.cancellation_reasons,
+                    _ => None,
+                };
+                let mut reasons = reasons.unwrap_or_default().into_iter();
+                let old = self.checked(key, reasons.next(), budget).await?;
+                let new = self.checked(&new.key, reasons.next(), budget).await?;
+                Ok(Transacted::Failed { old, new })
+            }
+        }
     }
 
-    async fn transact(
+    async fn checked(
         &self,
-        action: &'static str,
-        old: TransactWriteItem,
-        new: &Stored,
+        key: &RowKey,
+        reason: Option<CancellationReason>,
         budget: &Budget,
-    ) -> Result<Written, Error> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(self.sized(new.item())?))
-            .condition_expression(NEW)
-            .expression_attribute_names("#id", ID)
-            .return_values_on_condition_check_failure(ALL_OLD)
-            .build()
-            .expect("a put has a table and an item");
-        let new = TransactWriteItem::builder().put(put).build();
-        // The same for all attempts of this content, so that DynamoDB itself recognises the repeats for ten minutes.
-        let idempotency = crate::domain::id::Token::random().text();
-        let send = || {
-            let transact = self.client.transact_write_items().client_request_token(&idempotency);
-            transact.transact_items(old.clone()).transact_items(new.clone()).send()
-        };
-        let Answer { result, repeated } = self.send(action, budget, send).await?;
-        Ok(match result {
-            Ok(_) => Written::Done { old: None, repeated },
-            Err(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                let mut rows = cancelled.cancellation_reasons.unwrap_or_default().into_iter().map(|reason| reason.item);
-                let (found, new) = (rows.next().flatten(), rows.next().flatten());
-                Written::Failed { found, new, repeated }
-            }
-            Err(_) => Written::Failed { found: None, new: None, repeated },
-        })
+    ) -> Result<Checked, Error> {
+        match reason {
+            Some(reason) if reason.code() != Some("ConditionalCheckFailed") => Ok(Checked::Passed),
+            reason => Ok(Checked::Failed(self.found(key, reason.and_then(|reason| reason.item), budget).await?)),
+        }
+    }
+
+    /// The row on which a condition failed. Not every server of DynamoDB's API brings it: then it is read, consistently.
+    async fn found(&self, key: &RowKey, brought: Option<Item>, budget: &Budget) -> Result<Option<Row>, Error> {
+        match brought {
+            Some(item) => Ok(Some(Row::decode(key, item))),
+            None => self.get(key, true, budget).await,
+        }
     }
 
     async fn send<T, E, F, Fut>(&self, action: &'static str, budget: &Budget, request: F) -> Result<Answer<T, E>, Error>
     where
         E: Judge,
         F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T, SdkError<E, aws_smithy_runtime_api::client::orchestrator::HttpResponse>>>,
+        Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.attempts.send(action, budget.deadline(), request).await
+    }
+}
+
+impl Stored {
+    /// The size of the row's item.
+    fn size(&self) -> usize {
+        let snapshot = &*self.snapshot;
+        let data = codec::encoded_len(&snapshot.data);
+        let digits = |number: i64| number.to_string().len() + 1;
+        let optional = [
+            (LIFETIME, snapshot.lifetime.map(digits)),
+            (REMEMBER, snapshot.remember.map(|_| 1)),
+            (COOKIE, snapshot.cookie.map(digits)),
+            (PRINCIPAL, snapshot.principal.as_ref().map(|principal| principal.len())),
+            (HANDLE, (self.handle != self.key).then(|| self.handle.as_str().len())),
+        ];
+        let optional = optional.iter().filter_map(|(name, size)| Some(name.len() + (*size)?)).sum::<usize>();
+        let fixed = [ID, DATA, TTL, STARTED, TOKENS].iter().map(|name| name.len()).sum::<usize>();
+        let values = self.key.as_str().len() + data + digits(snapshot.ttl) + digits(snapshot.started);
+        let version = self.version.0.as_ref().map_or(0, |version| size([(MODIFIED, version)]));
+        let extra = size(self.extra.iter().map(|(name, value)| (name.as_str(), value)));
+        fixed + values + self.tokens.as_str().len() + version + optional + extra
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::snapshot::Snapshot;
+    use crate::domain::token::Tokens;
+
+    #[test]
+    fn the_size_of_a_row_is_that_of_its_item() {
+        let data = codec::decode(r#"{"a":"b","ü\"":[1]}"#).expect("JSON");
+        let snapshot = Snapshot {
+            data,
+            principal: Some("ann".into()),
+            lifetime: Some(60),
+            remember: Some(true),
+            started: 1_700_000_000,
+            ttl: 1_700_000_060,
+            cookie: None,
+        };
+        let row = Stored {
+            key: RowKey::stored("key"),
+            handle: RowKey::stored("handle"),
+            snapshot: Arc::new(snapshot),
+            version: Version(Some(text("2026"))),
+            tokens: Tokens::default().with(Token::random()),
+            dated: true,
+            extra: Item::from([("note".to_owned(), text("keep"))]),
+        };
+        let item = row.item();
+        assert_eq!(row.size(), size(item.iter().map(|(name, value)| (name.as_str(), value))));
     }
 }

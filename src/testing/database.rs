@@ -70,10 +70,10 @@ impl Row {
         self.text("data").and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default()
     }
 
-    /// Returns whether the row is the tombstone of a session that got another ID.
+    /// Returns whether the row is the tombstone of a session that has ended or got another ID.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
-        self.0.contains_key("successor")
+        self.0.contains_key("ended") || self.0.contains_key("successor")
     }
 }
 
@@ -147,7 +147,7 @@ impl Sessions {
     /// Fails when the database cannot be reached.
     pub async fn seed_login(&self, principal: &str, data: &[(&str, Value)]) -> Result<Cookie<'static>, Error> {
         let id = self.seed(Some(principal), data).await?;
-        Ok(Cookie::new(self.shared.config.cookie.name.clone(), id.expose()))
+        Ok(Cookie::new(self.config().cookie.name.clone(), id.expose()))
     }
 
     /// Stores a session, and returns its ID.
@@ -158,20 +158,25 @@ impl Sessions {
     pub async fn seed(&self, principal: Option<&str>, data: &[(&str, Value)]) -> Result<SessionId, Error> {
         use crate::domain::log::Op;
         use crate::domain::plan::Means;
-        use crate::domain::state::{Origin, State};
-        use crate::store::Place;
+        use crate::domain::state::State;
+        use crate::domain::value::Value as Encoded;
+        use crate::store::commit::Job;
+        use crate::store::place::Loaded;
 
-        let mut state = State::new(Origin::FRESH);
+        let mut state = State::new(Loaded::FRESH.origin);
         for (key, value) in data {
-            state.push(Op::Insert((*key).to_owned(), value.clone()));
+            let value = Encoded::encode(value).map_err(|e| Error::value(key, e))?;
+            drop(state.push(Op::Insert((*key).into(), value), 0));
         }
         if let Some(principal) = principal {
-            state.push(Op::Login(principal.to_owned()));
+            drop(state.push(Op::Login(principal.into()), 0));
         }
-        let (batch, budget) = (state.batch(), self.shared.budget());
+        let (view, batch, budget) = (state.whole_view(), state.batch(), self.registry.budget());
         let id = batch.candidate;
         let means = Means { tell: true, renew: true };
-        budget.spend(self.shared.store.commit(batch, Place::default(), means, &budget)).await?;
+        let _spending = budget.spend();
+        let job = Job { batch, view, at: Loaded::FRESH, means };
+        self.registry.store.commit(job, &budget).await.map_err(|failed| failed.error)?;
         Ok(id)
     }
 
@@ -179,7 +184,7 @@ impl Sessions {
     #[doc(hidden)]
     #[must_use]
     pub fn handle_of(&self, id: &SessionId) -> crate::Handle {
-        self.shared.store.row_key(id).handle()
+        self.registry.store.row_key(id).handle()
     }
 
     #[doc(hidden)]

@@ -14,7 +14,7 @@ use rocket::tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinHandle;
 
 use crate::error::Error;
-use crate::session::ending::{Inner, Told};
+use crate::session::ending::{Ending, Told};
 use crate::web::transport::Transport;
 
 /// Seconds after which a client may try again; an outage or a throttle of DynamoDB rarely ends sooner.
@@ -83,21 +83,23 @@ pub(crate) fn retry_after(response: &mut Response<'_>, error: &Error) {
     }
 }
 
-/// Lets a streamed body end only when the flush of the session that moved into it is done.
-pub(crate) fn hold_open<'r>(response: &mut Response<'r>, inner: &Arc<Inner>) {
-    if response.body().is_none() || response.body().preset_size().is_some() {
-        return;
+/// Lets a streamed body end only when the flush of the session that moved into it is done. A body whose size can be known,
+/// as a file's, keeps it. Returns whether the body is a stream.
+pub(crate) async fn hold_open<'r>(response: &mut Response<'r>, ending: &Arc<Ending>) -> bool {
+    if response.body().is_none() || response.body_mut().size().await.is_some() {
+        return false;
     }
     let chunk = response.body().max_chunk_size();
     let body = response.body_mut().take();
-    response.set_streamed_body(HeldOpen { body: Some(body), inner: inner.clone(), flush: None });
+    response.set_streamed_body(HeldOpen { body: Some(body), ending: ending.clone(), flush: None });
     response.set_max_chunk_size(chunk);
+    true
 }
 
 /// A streamed body whose end waits for the flush.
 struct HeldOpen<'r> {
     body: Option<Body<'r>>,
-    inner: Arc<Inner>,
+    ending: Arc<Ending>,
     flush: Option<JoinHandle<()>>,
 }
 
@@ -111,7 +113,7 @@ impl AsyncRead for HeldOpen<'_> {
             }
             // The end: with the body go the holders in it, and the last of them starts the flush.
             self.body = None;
-            self.flush = self.inner.late();
+            self.flush = self.ending.late();
         }
         if let Some(flush) = &mut self.flush {
             // The flush has told its error to the log; the head was sent, and cannot tell it.

@@ -3,10 +3,10 @@
 use super::*;
 
 /// The times of a row to be written: started, ttl, cookie; then whether it is refreshed, and whether the client is told.
-type Times = (i64, i64, Option<i64>, bool, bool);
+type Figures = (i64, i64, Option<i64>, bool, bool);
 
 #[track_caller]
-fn next(plan: Plan) -> Next {
+fn next(plan: Plan) -> Times {
     match plan {
         Plan::Touch(next) | Plan::Update(next) | Plan::Create(next) | Plan::Rotate(next, _) | Plan::Replace(next) => {
             next
@@ -16,9 +16,9 @@ fn next(plan: Plan) -> Next {
 }
 
 #[track_caller]
-fn times(origin: &Origin, log: &[Op], means: Means, policy: &Policy) -> Times {
-    let Next { snapshot, refreshed, told } = next(planned(origin, log, means, policy));
-    (snapshot.started, snapshot.ttl, snapshot.cookie, refreshed, told)
+fn times(origin: &Origin, log: &[Op], means: Means, policy: &Policy) -> Figures {
+    let Times { started, ttl, cookie, refreshed, told } = next(planned(origin, log, means, policy));
+    (started, ttl, cookie, refreshed, told)
 }
 
 const YOUNG: i64 = NOW - 50;
@@ -125,8 +125,7 @@ fn a_lifetime_of_its_own_is_in_row_and_cookie_at_once() {
 #[test]
 fn a_session_with_a_lifetime_of_its_own_is_refreshed_by_its_share() {
     let own = |left: i64| {
-        let content = Content { lifetime: Some(100), ..content() };
-        live(Snapshot { content, ttl: NOW + left, cookie: Some(NOW + left), ..age("young") }, false)
+        live(Snapshot { lifetime: Some(100), ttl: NOW + left, cookie: Some(NOW + left), ..age("young") }, false)
     };
     assert_eq!(planned(&own(90), &[], ALL, &POLICY), Plan::Nothing);
     assert_eq!(times(&own(89), &[], ALL, &POLICY), (YOUNG, NOW + 100, Some(NOW + 100), true, true));
@@ -146,9 +145,9 @@ fn a_switch_after_the_head_is_told_by_the_next_request() {
     for (remember, before, after) in [(false, Some(young), None), (true, None, Some(FULL))] {
         let policy = Policy { remember: !remember, ..POLICY };
         let old = live(Snapshot { cookie: before, ..age("young") }, false);
-        let Next { snapshot, refreshed, told } = next(planned(&old, &[Op::Remember(remember)], LATE, &policy));
-        assert_eq!((snapshot.ttl, snapshot.cookie, refreshed, told), (young, before, false, false));
-        let switched = live(snapshot, false);
+        let Times { ttl, cookie, refreshed, told, .. } = next(planned(&old, &[Op::Remember(remember)], LATE, &policy));
+        assert_eq!((ttl, cookie, refreshed, told), (young, before, false, false));
+        let switched = live(Snapshot { remember: Some(remember), cookie, ..age("young") }, false);
         assert_eq!(planned(&switched, &[], POLL, &policy), Plan::Nothing);
         assert_eq!(times(&switched, &[], ALL, &policy), (YOUNG, FULL, after, true, true));
     }
@@ -162,4 +161,18 @@ fn a_browser_session_cookie_and_a_header_are_told_once_and_never_refreshed() {
         assert_eq!(times(&due, &[], ALL, &policy), (DUE, FULL, None, true, false));
         assert_eq!(times(&due, &op("cycle"), ALL, &policy), (DUE, FULL, None, true, true));
     }
+}
+
+#[test]
+fn a_row_that_lives_longer_than_the_configuration_allows_is_cut_to_it() {
+    let old = |ttl: i64| Snapshot { ttl, cookie: None, ..age("young") };
+    for ttl in [NOW * 1000, NOW + 4 * IDLE, i64::MAX] {
+        let expected = (YOUNG, FULL, Some(FULL), true, true);
+        for means in [ALL, POLL] {
+            assert_eq!(times(&live(old(ttl), false), &[], means, &POLICY), expected, "{ttl}");
+        }
+        assert_eq!(times(&live(old(ttl), false), &[], LATE, &POLICY), (YOUNG, FULL, None, true, false));
+    }
+    // Clocks differ by seconds, and nothing follows from that.
+    assert_eq!(planned(&live(old(FULL + 30), false), &[], ALL, &POLICY), Plan::Nothing);
 }

@@ -1,0 +1,26 @@
+//! What the fairing attaches for the guard: the sessions, and how their IDs travel.
+
+use std::sync::Arc;
+
+use rocket::Request;
+
+use crate::config::OnOutage;
+use crate::error::Error;
+use crate::operator::sessions::Sessions;
+use crate::session::ending::Ending;
+use crate::web::transport::Transport;
+
+/// In managed state, beside [`Sessions`].
+#[derive(Clone)]
+pub(crate) struct Attached {
+    pub(crate) sessions: Sessions,
+    pub(crate) transport: Transport,
+}
+
+impl Attached {
+    /// Loads the session whose ID a request brings.
+    pub(crate) async fn load(&self, request: &Request<'_>, head_sent: bool) -> Result<Arc<Ending>, Error> {
+        let anonymous = self.sessions.config().on_outage == OnOutage::Anonymous;
+        self.sessions.registry.load(self.transport.id(request), head_sent, anonymous).await
+    }
+}

@@ -21,7 +21,7 @@ pub use self::rule::{Effect, Gate, On};
 ///
 /// A request first runs its hooks ([`before`](Faults::before)), then waits at its gates ([`hold`](Faults::hold)), then
 /// meets the first injected fault that chooses it ([`inject`](Faults::inject)); faults after that one neither see nor
-/// count it. Its answer waits at the gates of [`hold_answer`](Faults::hold_answer).
+/// count it, but for [`Effect::WithoutRow`], which goes along with any. Its answer waits at the gates of [`hold_answer`](Faults::hold_answer).
 ///
 /// # Examples
 ///

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::rule::{Barrier, Effect, On, Place, is_write};
+use super::rule::{Barrier, Effect, On, Place, is_write, without_row};
 
 pub(super) type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
@@ -53,6 +53,8 @@ struct Fate {
     hooks: Vec<Hook>,
     gates: Vec<Barrier>,
     effect: Option<Effect>,
+    /// Beside the effect: the answer brings no row.
+    without_row: bool,
     answer_gates: Vec<Barrier>,
 }
 
@@ -60,7 +62,8 @@ impl State {
     /// Counts a request and decides its fate, at one go: requests that run in parallel share out the rules cleanly.
     fn decide(&mut self, operation: &str, body: &[u8]) -> Fate {
         self.calls.push(operation.to_owned());
-        let mut fate = Fate { hooks: Vec::new(), gates: Vec::new(), effect: None, answer_gates: Vec::new() };
+        let mut fate =
+            Fate { hooks: Vec::new(), gates: Vec::new(), effect: None, without_row: false, answer_gates: Vec::new() };
         for (on, hook) in &mut self.hooks {
             if hook.is_some() && on.takes(operation) {
                 fate.hooks.extend(hook.take());
@@ -72,10 +75,16 @@ impl State {
                 gates.push(barrier.clone());
             }
         }
-        fate.effect = self.faults.iter_mut().find_map(|(on, effect)| {
-            let taken = effect.suits(operation, body) && on.takes(operation);
-            taken.then(|| effect.clone())
-        });
+        for (on, effect) in &mut self.faults {
+            let beside = *effect == Effect::WithoutRow;
+            if (beside || fate.effect.is_none()) && effect.suits(operation, body) && on.takes(operation) {
+                if beside {
+                    fate.without_row = true;
+                } else {
+                    fate.effect = Some(effect.clone());
+                }
+            }
+        }
         fate
     }
 
@@ -181,8 +190,19 @@ async fn lead(
     match fate.effect {
         Some(Effect::LoseAnswer) => Err(reset()),
         Some(Effect::LoseAnswerAndHang) => pending().await,
+        _ if fate.without_row => answer.map(strip),
         _ => answer,
     }
+}
+
+/// Takes the rows out of an answer that a condition failed.
+fn strip(mut response: HttpResponse) -> HttpResponse {
+    if let Some(body) = response.body().bytes().and_then(without_row) {
+        response.headers_mut().remove("x-amz-crc32");
+        response.headers_mut().insert("content-length", body.len().to_string());
+        *response.body_mut() = SdkBody::from(body);
+    }
+    response
 }
 
 /// Sends a request to the store, and counts what its answer reports.

@@ -163,6 +163,10 @@ pub enum Effect {
     Garbage,
     /// Answers a GetItem as if there were no item, unless it asks for a consistent read, which is not counted either.
     StaleRead,
+    /// Carries the request out; where its condition fails, the answer brings no row, as of servers that ignore
+    /// `ReturnValuesOnConditionCheckFailure`. It leaves the request to other faults too, which may lose the answer: with
+    /// [`On::always`] it makes such a server of the store.
+    WithoutRow,
 }
 
 impl Effect {
@@ -195,9 +199,27 @@ impl Effect {
             | Self::LoseAnswer
             | Self::LoseAnswerAndHang
             | Self::LateFirst
-            | Self::Late => return None,
+            | Self::Late
+            | Self::WithoutRow => return None,
         })
     }
+}
+
+/// Takes the rows out of an answer that a condition failed, or that a transaction was cancelled because one did; `None`
+/// for an answer that has none.
+pub(super) fn without_row(body: &[u8]) -> Option<String> {
+    let Ok(Value::Object(mut answer)) = serde_json::from_slice(body) else { return None };
+    let error = answer.get("__type").and_then(Value::as_str)?;
+    if error.ends_with("#ConditionalCheckFailedException") {
+        answer.remove("Item")?;
+    } else if error.ends_with("#TransactionCanceledException") {
+        for reason in answer.get_mut("CancellationReasons")?.as_array_mut()? {
+            reason.as_object_mut()?.remove("Item");
+        }
+    } else {
+        return None;
+    }
+    Some(Value::Object(answer).to_string())
 }
 
 fn response(status: u16, body: String) -> HttpResponse {

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, Delete, KeySchemaElement, KeyType, Put, ScalarAttributeType,
-    TransactWriteItem,
+    AttributeDefinition, AttributeValue, BillingMode, Delete, KeySchemaElement, KeyType, Put,
+    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TransactWriteItem,
 };
 
 use super::*;
@@ -162,6 +162,67 @@ async fn a_lost_answer_is_of_a_request_that_was_carried_out() {
     faults.inject("UpdateItem", Effect::LoseAnswer);
     assert_reset(add(&client, 1).await);
     assert_eq!(number(&direct).await, 1);
+}
+
+/// An increment under a condition that fails, and asks for the row.
+async fn fail(client: &Client) -> UpdateItemError {
+    let update = client.update_item().table_name("things").key("id", s("a")).update_expression("ADD n :by");
+    let update = update.expression_attribute_values(":by", AttributeValue::N("1".into()));
+    let update = update.condition_expression("attribute_not_exists(id)");
+    let update = update.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    update.send().await.unwrap_err().into_service_error()
+}
+
+/// The rows that a transaction brings whose condition on its second row fails, with the code of each action.
+async fn fail_transaction(client: &Client) -> Vec<(String, bool)> {
+    let put = |id: &str, condition: &str| {
+        let put = Put::builder().table_name("things").item("id", s(id)).condition_expression(condition);
+        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        TransactWriteItem::builder().put(put.build().unwrap()).build()
+    };
+    let [new, old] = [put("b", "attribute_not_exists(id)"), put("a", "attribute_not_exists(id)")];
+    let error = client.transact_write_items().transact_items(new).transact_items(old).send().await.unwrap_err();
+    let TransactWriteItemsError::TransactionCanceledException(error) = error.into_service_error() else { panic!() };
+    let reasons = error.cancellation_reasons().iter();
+    reasons.map(|reason| (reason.code().unwrap().to_owned(), reason.item().is_some())).collect()
+}
+
+#[tokio::test]
+async fn a_failed_condition_brings_no_row_and_what_succeeds_is_as_ever() {
+    let (direct, faults, client) = table().await;
+    faults.inject(On::any().always(), Effect::WithoutRow);
+    add(&client, 1).await.unwrap();
+    assert_eq!(number(&client).await, 1);
+    let UpdateItemError::ConditionalCheckFailedException(failed) = fail(&client).await else { panic!() };
+    assert_eq!(failed.item, None);
+    let reason = |code: &str, row| (code.to_owned(), row);
+    let reasons = fail_transaction(&client).await;
+    assert_eq!(reasons, [reason("None", false), reason("ConditionalCheckFailed", false)]);
+    assert_eq!((number(&direct).await, faults.pending(), faults.failed()), (1, 0, 2));
+
+    faults.clear();
+    let UpdateItemError::ConditionalCheckFailedException(failed) = fail(&client).await else { panic!() };
+    assert_eq!(failed.item.unwrap()["n"], AttributeValue::N("1".into()));
+    let reasons = fail_transaction(&client).await;
+    assert_eq!(reasons, [reason("None", false), reason("ConditionalCheckFailed", true)]);
+}
+
+#[tokio::test]
+async fn a_server_that_brings_no_rows_meets_other_faults_too() {
+    let (direct, faults, client) = table().await;
+    faults.inject(On::any().always(), Effect::WithoutRow);
+    faults.inject("UpdateItem", Effect::LoseAnswer);
+    assert_reset(add(&client, 1).await);
+    assert_eq!((number(&direct).await, faults.pending()), (1, 0));
+
+    // It is injected after the other, and counts the request all the same.
+    faults.clear();
+    faults.inject("UpdateItem", Effect::Throttle);
+    faults.inject("UpdateItem", Effect::WithoutRow);
+    assert_eq!(add(&client, 1).await.unwrap_err().code(), Some("ProvisionedThroughputExceededException"));
+    assert_eq!(faults.pending(), 0);
+    let UpdateItemError::ConditionalCheckFailedException(failed) = fail(&client).await else { panic!() };
+    assert!(failed.item.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rocket::http::{Cookie, Status};
@@ -55,6 +56,7 @@ async fn run(script: &str, session: Session, door: &State<Door>) -> Result<(Stat
         let (act, with) = act.split_once(':').unwrap_or((act, ""));
         match act {
             "look" => said.push(look(&session)?),
+            "handle" => said.push(session.handle().map_or("none".into(), |handle| handle.to_string())),
             "insert" => {
                 let (key, value) = with.split_once('=').unwrap();
                 session.insert(key, serde_json::from_str(value).unwrap_or_else(|_| Value::from(value)))?;
@@ -86,6 +88,18 @@ fn look(session: &Session) -> Result<String, Error> {
     let principal = session.principal().unwrap_or_else(|| "nobody".into());
     Ok(format!("{:?} {principal} {}", session.status(), serde_json::to_string(&values?).unwrap()))
 }
+
+/// How old a tombstone is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Age {
+    Young,
+    /// Its time is over, and it still stands there.
+    Expired,
+    /// DynamoDB has deleted it.
+    Swept,
+}
+
+pub const AGES: [Age; 3] = [Age::Young, Age::Expired, Age::Swept];
 
 /// What a client got.
 #[derive(Clone, Debug)]
@@ -150,6 +164,8 @@ pub struct Node {
     pub bed: Bed,
     pub client: Client,
     pub door: Door,
+    /// Whether the server brings no row with a failed condition.
+    silent: AtomicBool,
 }
 
 impl Node {
@@ -167,7 +183,21 @@ impl Node {
         let rocket = bed.rocket(config, routes).manage(door.clone());
         let client = Client::untracked(rocket).await.expect("a valid rocket");
         bed.faults.reset_counts();
-        Self { bed, client, door }
+        Self { bed, client, door, silent: AtomicBool::new(false) }
+    }
+
+    /// From now on the server brings no row with a failed condition, as some do not.
+    pub fn bring_no_rows(&self) {
+        self.silent.store(true, Ordering::Relaxed);
+        self.bed.faults.inject(On::any().always(), Effect::WithoutRow);
+    }
+
+    /// Takes the faults away, but for what kind of server it is.
+    fn heal(&self) {
+        self.bed.faults.clear();
+        if self.silent.load(Ordering::Relaxed) {
+            self.bring_no_rows();
+        }
     }
 
     /// Another node on the same table, by the same clock, without the faults of this one.
@@ -239,6 +269,49 @@ impl Node {
         both
     }
 
+    /// Runs a script whose first write is carried out and loses its answer, but not before `meanwhile` is over.
+    pub async fn unheard<'a, T>(
+        &self,
+        id: impl Into<Option<&'a SessionId>>,
+        script: &str,
+        meanwhile: impl Future<Output = T>,
+    ) -> (Answer, T) {
+        self.bed.faults.inject(On::writes(), Effect::LoseAnswer);
+        let gate = self.bed.faults.hold_answer(On::writes());
+        let beside = async {
+            gate.reached().await;
+            let output = meanwhile.await;
+            gate.open();
+            output
+        };
+        let both = in_time(script, async { join!(Box::pin(self.ask(id, script)), Box::pin(beside)) }).await;
+        assert_eq!(self.bed.faults.pending(), 0, "all that was ordered has happened");
+        both
+    }
+
+    /// Runs a script until it waits at the door; none of its writes until then is answered, however often they are
+    /// repeated. It goes on when `meanwhile` is over.
+    pub async fn unanswered<'a, T>(
+        &self,
+        id: impl Into<Option<&'a SessionId>>,
+        script: &str,
+        meanwhile: impl Future<Output = T>,
+    ) -> (Answer, T) {
+        self.bed.faults.reset_counts();
+        self.bed.faults.inject(On::writes().always(), Effect::LoseAnswer);
+        let meanwhile = async {
+            assert_ne!(self.writes(), 0, "there was something to lose");
+            self.heal();
+            meanwhile.await
+        };
+        Box::pin(self.slow(id, script, Box::pin(meanwhile))).await
+    }
+
+    /// How many writes this node has asked for, since its faults began to count.
+    pub fn writes(&self) -> usize {
+        self.bed.faults.calls().iter().filter(|call| !["GetItem", "Query", "Scan"].contains(&call.as_str())).count()
+    }
+
     /// All rows of the table in the order of their keys.
     pub async fn rows(&self) -> Vec<Row> {
         let mut rows = self.bed.rows().await;
@@ -262,6 +335,31 @@ impl Node {
         self.bed.row(&self.client, id).await.expect("the row is there")
     }
 
+    /// Deletes expired rows, as DynamoDB does at some time, by the test's clock.
+    pub async fn sweep(&self) {
+        let now = self.bed.now();
+        for row in self.bed.rows().await.iter().filter(|row| row.number("ttl").is_some_and(|ttl| ttl <= now)) {
+            self.bed.delete_key(row.text("id").expect("a key")).await;
+        }
+    }
+
+    /// Lets the tombstones that stand there grow as old as that.
+    pub async fn fade(&self, age: Age) {
+        if age != Age::Young {
+            self.bed.advance(6 * 60);
+        }
+        if age == Age::Swept {
+            self.sweep().await;
+        }
+    }
+
+    /// The data of all sessions that live, in the order of their texts.
+    pub async fn data(&self) -> Vec<Value> {
+        let mut data: Vec<Value> = self.live().await.iter().map(Row::data).collect();
+        data.sort_by_key(Value::to_string);
+        data
+    }
+
     /// Empties the table, past all conditions.
     pub async fn wipe(&self) {
         for row in self.bed.rows().await {
@@ -273,7 +371,8 @@ impl Node {
     /// Ends the one live session behind the back of whoever holds it, as an administrator does.
     pub async fn revoke_all(&self) {
         for row in self.live().await {
-            let handle = row.text("id").unwrap().parse().unwrap();
+            // A session whose ID was cycled is named by the row that it was born with.
+            let handle = row.text("handle").or(row.text("id")).unwrap().parse().unwrap();
             assert!(support::sessions(&self.client).revoke(&handle).await.expect("the store answers"));
         }
     }

@@ -5,9 +5,13 @@
 
 pub mod logs;
 
+pub mod process;
+
 pub mod script;
 
 pub mod server;
+
+pub mod watch;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

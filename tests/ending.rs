@@ -83,6 +83,10 @@ fn change(session: &Session, name: &str) -> Result<(), Error> {
             session.invalidate();
             Ok(())
         }
+        "farewell" => {
+            session.invalidate();
+            session.insert("flash", "bye")
+        }
         name => panic!("no such change: {name}"),
     }
 }

@@ -458,6 +458,28 @@ fn a_closure_that_changes_its_own_key_ends_and_its_answer_is_stored() {
     });
 }
 
+#[test]
+fn a_closure_that_changes_its_own_key_ends_over_another_requests_change_too() {
+    watched(|| async {
+        for act in ["insert-own", "update-own", "remove-own", "get-own"] {
+            let scene = Scene::new().await;
+            scene.meanwhile(json!({ "k": 2, "n": 21 })).await;
+            scene.body(&format!("/nested/{act}")).await;
+            let data = scene.data().await;
+            assert_eq!(data["k"], 2, "{act}: what the other stored stands");
+            // Whether the outer closure counts on what it saw itself or on what the inner one left: one of each.
+            let once = match act {
+                "insert-own" => [2, 11],
+                "update-own" => [22, 32],
+                "remove-own" => [2, 1],
+                _ => [22, 22],
+            };
+            assert!(once.iter().any(|n| data["n"] == *n), "{act}: {data}");
+            assert!(scene.probe.runs() <= 4, "{act}: {} runs", scene.probe.runs());
+        }
+    });
+}
+
 // Types that use the session while they are written and read.
 
 thread_local! {

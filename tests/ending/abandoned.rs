@@ -17,7 +17,7 @@ use super::support::bare_rocket;
 use super::support::process::{self, PERIODS, Process};
 use super::{Scene, Shared, change, in_time};
 
-const CHANGES: [&str; 5] = ["login", "cycle", "insert", "first", "invalidate"];
+const CHANGES: [&str; 6] = ["login", "cycle", "insert", "first", "invalidate", "farewell"];
 
 #[get("/make/<name>")]
 fn make(name: &str, session: Session) -> Result<(), Error> {
@@ -49,8 +49,8 @@ async fn leave(name: String, session: Session, signals: &Shared) {
 /// After the application has ended, the table is as it was, but for what was signed out.
 async fn nothing_but_a_sign_out(scene: Scene, name: &str, before: Vec<Row>) {
     let bed = scene.end().await;
-    if name == "invalidate" {
-        assert!(super::live(&bed).await.is_empty(), "a sign-out is carried out");
+    if name == "invalidate" || name == "farewell" {
+        assert_eq!(super::live(&bed).await, [], "{name}: the sign-out is carried out, and no more");
     } else {
         assert_eq!(bed.rows().await, before, "{name}: nothing is committed");
     }

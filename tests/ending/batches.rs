@@ -191,8 +191,7 @@ async fn giving_up(how: &str, session: Session, signals: &Shared) -> Result<Stri
         session.insert("mine", true)?;
         let clone = session.clone();
         rocket::tokio::spawn(async move { clone.flush().await });
-    } else {
-        signals.task.notify_one();
+        signals.task.notified().await;
     }
     select! {
         biased;
@@ -230,8 +229,11 @@ async fn a_take_that_was_given_up_while_it_waited_has_taken_nothing() {
     let gate = scene.bed.faults.hold(On::writes());
     let meanwhile = async {
         gate.reached().await;
-        // The take has had its turn to begin.
-        yield_now().await;
+        scene.signals.task.notify_one();
+        // The take has every chance to begin.
+        for _ in 0..100 {
+            yield_now().await;
+        }
         scene.signals.handler.notify_one();
         scene.signals.answered.notified().await;
         gate.open();

@@ -17,6 +17,7 @@ use crate::domain::state::Origin;
 use crate::domain::text::Text;
 use crate::domain::update::{self, Run, Update};
 use crate::domain::value::Value;
+use crate::domain::view::View;
 use crate::error::Error;
 use crate::session::ending::Ending;
 
@@ -158,25 +159,30 @@ impl Session {
             let encoded = Value::encode(&new).map_err(|e| Error::value(&name, e))?;
             Ok((new, encoded))
         };
-        let typed = Arc::new(typed);
         self.ending.check()?;
-        let nested = update::runs_again(request);
-        let mut again = nested;
+        let typed = Arc::new(typed);
+        let value = || self.ending.look_before(|view| view.get(&key).cloned());
+        // The function runs without the lock: it may be slow, it may panic, and it may hold this very session.
+        let (mut seen, mut next) = value();
+        if update::runs_again(request) {
+            return Ok(typed(seen.as_ref())?.0);
+        }
+        let (mut output, mut own) = update::first(request, || typed(seen.as_ref()));
         loop {
-            // The function runs without the lock: it may be slow, it may panic, and it may hold this very session.
-            let seen = self.ending.look(|view| view.get(&key).cloned());
-            let over = || typed(seen.as_ref());
-            let (new, answer) = if again { update::again(request, over) } else { over() }?;
-            if nested {
-                return Ok(new);
-            }
+            let (new, answer) = output?;
             let replay = typed.clone();
             let replay: Run = Box::new(move |value| Ok(replay(value)?.1));
-            let op = Op::Update(Arc::new(Update::new(request, key.clone(), replay, seen.clone(), answer)));
-            if self.ending.append_if(self.holder, op, |view| view.get(&key) == seen.as_ref())?.is_some() {
+            // Where the function itself has changed the value, it runs on; where another has, it runs again.
+            let make = |view: &View, now: u64| {
+                let found = view.get(&key);
+                let fits = found == seen.as_ref() || now == next + own;
+                fits.then(|| Op::Update(Arc::new(Update::new(request, key.clone(), replay, found.cloned(), answer))))
+            };
+            if self.ending.append_as(self.holder, make)?.is_some() {
                 return Ok(new);
             }
-            again = true;
+            (seen, next) = value();
+            (output, own) = (update::again(request, || typed(seen.as_ref())), 0);
         }
     }
 

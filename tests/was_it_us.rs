@@ -167,10 +167,15 @@ impl Pair {
 /// Runs a script whose write is not answered beside all these cases: in all the ways of going on, with and without a
 /// rest of the request, on a server that brings the row of a failed condition and on one that does not.
 async fn each(origin: Origin, script: &str, cases: &[Case]) {
+    each_of(origin, script, &AGAIN, cases).await;
+}
+
+/// As `each`, in these ways of going on.
+async fn each_of(origin: Origin, script: &str, ways: &[Again], cases: &[Case]) {
     let (mut tried, mut wrong) = (0, Vec::new());
     for silent_server in [false, true] {
         let pair = Box::pin(Pair::new(silent_server)).await;
-        for again in AGAIN {
+        for again in ways.iter().copied() {
             for case in cases {
                 for rest in ["", "insert:x=1"] {
                     let faults = Box::pin(pair.judge(origin, script, again, rest, case)).await;
@@ -333,13 +338,17 @@ async fn a_login_that_nobody_heard_of_is_told_unless_its_session_was_ended() {
     ];
     for age in AGES {
         cases.push(lives("", age, n(6), Told::Cookie));
-        cases.extend(["invalidate", "revoke"].map(|end| match age {
-            // The table has forgotten: a login begins a session then.
-            Swept => lives(end, age, json!({ "n": 1 }), Told::Cookie),
-            _ => over(end, age),
-        }));
     }
     each(Origin::Session, "add:n,login:ann", &cases).await;
+    for end in ["invalidate", "revoke"] {
+        let script = "add:n,login:ann";
+        each(Origin::Session, script, &[over(end, Young), over(end, Expired)]).await;
+        // The table has forgotten. DynamoDB has not: it knows an attempt of the same transaction for ten minutes.
+        each_of(Origin::Session, script, &[Again::Attempt], &[over(end, Swept)]).await;
+        // Another commit's it does not: a login begins a session then.
+        let begun = lives(end, Swept, json!({ "n": 1 }), Told::Cookie);
+        each_of(Origin::Session, script, &[Again::Flush, Again::Response, Again::Reload], &[begun]).await;
+    }
 }
 
 #[rocket::async_test]
@@ -386,11 +395,15 @@ async fn a_replace_by_a_login_that_nobody_heard_of_is_told_unless_the_new_sessio
     cases.push(lives("login:bob", Young, f(), Told::Cookie).and(json!({})));
     for age in AGES {
         cases.push(lives("", age, f(), Told::Cookie));
-        cases.extend(["invalidate", "revoke"].map(|end| match age {
-            // The table has forgotten: a login begins a session then.
-            Swept => lives(end, age, f(), Told::Cookie),
-            _ => over(end, age),
-        }));
     }
     each(Origin::Session, "invalidate,insert:f=1,login:ann", &cases).await;
+    for end in ["invalidate", "revoke"] {
+        let script = "invalidate,insert:f=1,login:ann";
+        each(Origin::Session, script, &[over(end, Young), over(end, Expired)]).await;
+        // The table has forgotten. DynamoDB has not: it knows an attempt of the same transaction for ten minutes.
+        each_of(Origin::Session, script, &[Again::Attempt], &[over(end, Swept)]).await;
+        // Another commit's it does not: a login begins a session then.
+        let begun = lives(end, Swept, f(), Told::Cookie);
+        each_of(Origin::Session, script, &[Again::Flush, Again::Response, Again::Reload], &[begun]).await;
+    }
 }

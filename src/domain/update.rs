@@ -15,6 +15,33 @@ pub(crate) type Run = Box<dyn Fn(Option<&Value>) -> Result<Value, Error> + Send 
 thread_local! {
     /// The request whose closure runs again on this thread; 0 is none.
     static RUNS_AGAIN: Cell<u64> = const { Cell::new(0) };
+    /// The request whose closure runs for the first time on this thread, and how many operations it appended.
+    static RUNS_FIRST: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// Runs a closure of a request for the first time. Also says how many operations it appended to the request's log.
+pub(crate) fn first<T>(request: u64, run: impl FnOnce() -> T) -> (T, u64) {
+    struct Restore(u64, u64);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            // What a closure within a closure appends is the outer one's too.
+            let (request, appended) = RUNS_FIRST.get();
+            let within = if request == self.0 { appended } else { 0 };
+            RUNS_FIRST.set((self.0, self.1 + within));
+        }
+    }
+    let (outer, count) = RUNS_FIRST.replace((request, 0));
+    let _restore = Restore(outer, count);
+    let output = run();
+    (output, RUNS_FIRST.get().1)
+}
+
+/// Notes an operation that was appended to a request's log.
+pub(crate) fn appended(request: u64) {
+    let (first, count) = RUNS_FIRST.get();
+    if first == request {
+        RUNS_FIRST.set((first, count + 1));
+    }
 }
 
 /// Runs a closure of a request again. What it does to that request's session it did when it ran first: that is in the log.

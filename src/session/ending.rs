@@ -11,7 +11,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
 use crate::domain::id::{Handle, SessionId};
-use crate::domain::log::{Holder, Op};
+use crate::domain::log::{Garbage, Holder, Op};
 use crate::domain::state::{Batch, Origin};
 use crate::domain::update;
 use crate::domain::view::View;
@@ -91,6 +91,12 @@ impl Ending {
         look(self.fresh().state.view())
     }
 
+    /// Looks at the session, and at the number of the next operation.
+    pub(super) fn look_before<T>(&self, look: impl FnOnce(&View) -> T) -> (T, u64) {
+        let cell = self.fresh();
+        (look(cell.state.view()), cell.state.next())
+    }
+
     pub(super) fn origin(&self) -> Origin {
         self.cell.lock().state.origin().clone()
     }
@@ -110,34 +116,36 @@ impl Ending {
 
     /// Appends an operation; its number takes it back.
     pub(super) fn append(self: &Arc<Self>, holder: Holder, op: Op) -> Result<u64, Error> {
-        self.append_if(holder, op, |_| true).map(|number| number.unwrap_or(u64::MAX))
+        self.append_as(holder, |_, _| Some(op)).map(|number| number.unwrap_or(u64::MAX))
     }
 
-    /// Appends an operation where the view is as it says, under one lock; `None` where it is not.
-    pub(super) fn append_if(
+    /// Appends the operation that `make` says of the view and the number of the next operation, under one lock; `None`
+    /// where it says none.
+    pub(super) fn append_as(
         self: &Arc<Self>,
         holder: Holder,
-        op: Op,
-        fits: impl FnOnce(&View) -> bool,
+        make: impl FnOnce(&View, u64) -> Option<Op>,
     ) -> Result<Option<u64>, Error> {
         if update::runs_again(self.number) {
             return Ok(Some(u64::MAX));
         }
-        let (number, waste) = {
+        let (number, waste, refused) = {
             let mut cell = self.fresh();
-            if !fits(cell.state.view()) {
-                return Ok(None);
-            }
-            if !cell.allows(&op)? {
-                return Ok(Some(u64::MAX));
-            }
             let number = cell.state.next();
-            let waste = cell.state.push(op, holder);
-            self.arm(&mut cell);
-            (number, waste)
+            let Some(op) = make(cell.state.view(), number) else { return Ok(None) };
+            match cell.allows(&op) {
+                Ok(true) => {
+                    let waste = cell.state.push(op, holder);
+                    self.arm(&mut cell);
+                    (Ok(number), waste, None)
+                }
+                Ok(false) => (Ok(u64::MAX), Garbage::default(), Some(op)),
+                Err(error) => (Err(error), Garbage::default(), Some(op)),
+            }
         };
-        drop(waste);
-        Ok(Some(number))
+        drop((waste, refused));
+        update::appended(self.number);
+        number.map(Some)
     }
 
     /// Takes an operation back, where no commit has taken it along.
@@ -253,7 +261,8 @@ impl Ending {
                 let counters = &self.registry.counters;
                 Counters::count(&counters.failed, 1);
                 Counters::count(&counters.conflicts, failed.conflicts);
-                self.cell.lock().failed(&batch, &failed);
+                let waste = self.cell.lock().failed(&batch, &failed);
+                drop(waste);
                 Err(failed.error)
             }
         }
@@ -415,8 +424,9 @@ impl Ending {
         self.cell.lock().late = Some(late);
     }
 
-    /// The flush that a dropped holder started.
-    pub(crate) fn late(&self) -> Option<JoinHandle<()>> {
+    /// Stores what a streamed body has changed, when it ends; whoever else holds the session keeps nothing back.
+    pub(crate) fn body_ended(self: &Arc<Self>) -> Option<JoinHandle<()>> {
+        self.flush_late();
         self.cell.lock().late.take()
     }
 

@@ -75,7 +75,13 @@ impl Store {
             let now = self.now();
             let ttl = now.timestamp() + self.settings.policy.tombstone;
             let version = Version(None).next(now);
-            let tombstone = Tombstone { why: Ended::Ended, successor: None, token, ttl, version, extra: None };
+            // What other programs keep in the row goes with the session.
+            let row = self.get(&key, true, budget).await?;
+            let extra = match row.as_ref().map(|row| &row.body) {
+                Some(Body::Live(row)) => Some(&row.extra),
+                _ => None,
+            };
+            let tombstone = Tombstone { why: Ended::Ended, successor: None, token, ttl, version, extra };
             let found = match self.end(&key, By::Administrator, &tombstone, budget).await? {
                 Written::Done(old) => {
                     let now = now.timestamp();

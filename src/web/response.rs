@@ -111,9 +111,9 @@ impl AsyncRead for HeldOpen<'_> {
             if buf.filled().len() > before || buf.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            // The end: with the body go the holders in it, and the last of them starts the flush.
+            // The end: with the body go the holders in it.
             self.body = None;
-            self.flush = self.ending.late();
+            self.flush = self.ending.body_ended();
         }
         if let Some(flush) = &mut self.flush {
             // The flush has told its error to the log; the head was sent, and cannot tell it.

@@ -44,6 +44,7 @@ pub(super) struct Cell {
     pub(super) phase: Phase,
     /// A commit is under way.
     in_flight: bool,
+    regrets: Vec<Regret>,
     pub(super) renew: bool,
     pub(super) holders: Holders,
     /// A flush will come a second after the first change that waits for it.
@@ -51,6 +52,13 @@ pub(super) struct Cell {
     pub(super) late: Option<JoinHandle<()>>,
     /// Why the store could not be asked, in a session that goes on without it.
     pub(super) outage: Option<Error>,
+}
+
+/// What was taken back while a commit was under way that has it along.
+enum Regret {
+    Number(u64),
+    Holder(Holder),
+    All,
 }
 
 /// The handles of a session.
@@ -81,12 +89,12 @@ impl Holders {
 /// What was taken out of a cell, closures of the application's with it: to be dropped where no lock is held.
 #[must_use = "dropped under a lock, a closure that captured its session never returns"]
 #[derive(Default)]
-pub(super) struct Waste(Garbage, Option<Arc<Batch>>);
+pub(super) struct Waste(Garbage, Vec<Arc<Batch>>);
 
 impl Waste {
     /// How many operations nobody will carry out.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.0.is_empty() && self.1.is_none()
+        self.0.0.is_empty() && self.1.is_empty()
     }
 }
 
@@ -99,6 +107,7 @@ impl Cell {
             told: Told::Nothing,
             phase,
             in_flight: false,
+            regrets: Vec::new(),
             renew: true,
             holders: Holders::default(),
             timer: false,
@@ -171,13 +180,25 @@ impl Cell {
             (Telling::Silence | Telling::Set { .. }, _) => Told::Nothing,
         };
         self.place = loaded.place;
-        Waste(Garbage::default(), self.state.committed(loaded.origin, new_id.is_some()))
+        self.regrets.clear();
+        Waste(Garbage::default(), self.state.committed(loaded.origin, new_id.is_some()).into_iter().collect())
     }
 
-    /// Takes over that a commit failed.
-    pub(super) fn failed(&mut self, batch: &Batch, failed: &Failed) {
+    /// Takes over that a commit failed. What was taken back while it was under way is taken back now.
+    pub(super) fn failed(&mut self, batch: &Batch, failed: &Failed) -> Waste {
         self.in_flight = false;
         self.state.failed(batch, failed.candidate, failed.attempted);
+        let mut waste = Waste::default();
+        for regret in std::mem::take(&mut self.regrets) {
+            let Waste(garbage, batches) = match regret {
+                Regret::Number(number) => self.withdraw(number),
+                Regret::Holder(holder) => self.drop_of(holder),
+                Regret::All => self.discard_all(),
+            };
+            waste.0.0.extend(garbage.0);
+            waste.1.extend(batches);
+        }
+        waste
     }
 
     /// Takes over what a reload found.
@@ -193,16 +214,25 @@ impl Cell {
 
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> Waste {
         let (garbage, batch) = self.state.retain(self.in_flight, keep);
-        Waste(garbage, batch)
+        Waste(garbage, batch.into_iter().collect())
     }
 
-    /// Takes back one operation, where no commit has taken it along.
+    /// Remembers for a commit under way what is to be taken back if it fails.
+    fn regret(&mut self, regret: Regret) {
+        if self.in_flight {
+            self.regrets.push(regret);
+        }
+    }
+
+    /// Takes back one operation, where no commit has stored it.
     pub(super) fn withdraw(&mut self, number: u64) -> Waste {
+        self.regret(Regret::Number(number));
         self.retain(|entry| entry.number != number)
     }
 
     /// The holder panicked: what it changed is half done. A sign-out stands.
     pub(super) fn drop_of(&mut self, holder: Holder) -> Waste {
+        self.regret(Regret::Holder(holder));
         self.retain(|entry| entry.holder != holder || matches!(entry.op, Op::Invalidate))
     }
 
@@ -218,17 +248,19 @@ impl Cell {
 
     /// Nobody will hear of the session: all goes but a sign-out.
     pub(super) fn discard_all(&mut self) -> Waste {
+        self.regret(Regret::All);
         let mut waste = self.retain(|entry| matches!(entry.op, Op::Invalidate));
         if !self.in_flight && self.state.sent().is_some_and(|batch| batch.entries.is_empty()) {
-            waste.1 = self.state.give_up().or(waste.1);
+            waste.1.extend(self.state.give_up());
         }
         waste
     }
 
     /// Gives up what a failed commit took along, and nothing that was appended since.
     pub(super) fn give_up(&mut self, until: u64) -> Waste {
-        let waste = self.retain(|entry| entry.number >= until);
-        Waste(waste.0, self.state.give_up().or(waste.1))
+        let mut waste = self.retain(|entry| entry.number >= until);
+        waste.1.extend(self.state.give_up());
+        waste
     }
 
     /// The ID of the row that the session has, or will have.

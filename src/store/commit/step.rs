@@ -120,9 +120,9 @@ impl Run<'_> {
 
     pub(super) async fn invalidate(&mut self) -> Result<Step, Error> {
         let mut key = self.key();
+        let mut known = self.at.place.row.clone();
         loop {
-            let extra = self.at.place.row.clone().filter(|row| row.key == key);
-            let extra = extra.as_ref().map(|row| &row.extra);
+            let extra = known.as_ref().map(|row| &row.extra);
             let tombstone = Tombstone { extra, ..self.tombstone(Ended::Ended, None) };
             self.attempted = Some(Attempted { new_row: false, told: None });
             match self.store.end(&key, By::Holder, &tombstone, self.budget).await? {
@@ -136,22 +136,37 @@ impl Run<'_> {
                     };
                 }
                 Written::Failed(found) => match self.successor(found.as_ref())? {
-                    Some(successor) => key = successor,
-                    None => return self.settle(key, found).await,
+                    Some(successor) => {
+                        known = self.known(&successor).await?;
+                        key = successor;
+                    }
+                    None => return self.settle_end(key, found).await,
                 },
             }
         }
     }
 
+    /// Settles an end: a tombstone of another's that names no successor is where it ends.
+    async fn settle_end(&mut self, key: RowKey, found: Option<Row>) -> Result<Step, Error> {
+        if let Some(Row { body: Body::Tombstone { successor: None, .. }, .. }) = &found
+            && !found.as_ref().is_some_and(|row| self.lists(row))
+        {
+            self.attempted = None;
+            self.at.origin = Origin::Gone { trail: false };
+            return Ok(Step::Again);
+        }
+        self.settle(key, found).await
+    }
+
     pub(super) async fn replace(&mut self, times: Times, view: &View) -> Result<Step, Error> {
         let mut key = self.key();
+        let mut known = self.at.place.row.clone();
         let undecodable = self.at.origin == Origin::Undecodable;
         loop {
             let now = self.store.now().timestamp();
             let new = self.new_row(&times, view, None);
-            let old = self.at.place.row.clone().filter(|row| row.key == key);
             let (why, successor) = if view.login { (Ended::Login, Some(&new.key)) } else { (Ended::Ended, None) };
-            let extra = old.as_ref().map(|row| &row.extra);
+            let extra = known.as_ref().map(|row| &row.extra);
             let tombstone = Tombstone { extra, ..self.tombstone(why, successor) };
             let replaced = if undecodable { Replaced::Undecodable } else { Replaced::Live };
             self.attempted = Some(Attempted { new_row: true, told: None });
@@ -169,8 +184,11 @@ impl Run<'_> {
                     return self.settle(key, found).await;
                 }
                 Transacted::Failed { old: Checked::Failed(found), .. } => match self.successor(found.as_ref())? {
-                    Some(successor) => key = successor,
-                    None => return self.settle(key, found).await,
+                    Some(successor) => {
+                        known = self.known(&successor).await?;
+                        key = successor;
+                    }
+                    None => return self.settle_end(key, found).await,
                 },
             }
         }
@@ -191,6 +209,15 @@ impl Run<'_> {
         let over = if *why == Ended::Cycle { Via::Cycles } else { Via::Login };
         self.at.place.via = self.at.place.via.max(over);
         Ok(Some(successor.clone()))
+    }
+
+    /// The live row under a key that a tombstone named: what other programs keep there goes with the session.
+    async fn known(&self, key: &RowKey) -> Result<Option<Arc<Stored>>, Error> {
+        let row = self.store.get(key, true, self.budget).await?;
+        Ok(row.and_then(|row| match row.body {
+            Body::Live(row) => Some(row),
+            _ => None,
+        }))
     }
 
     /// Settles on the new row of a transaction of ours that was carried out.

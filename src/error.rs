@@ -46,6 +46,14 @@ pub enum Error {
         /// The newest format that this version reads.
         known: u64,
     },
+    /// The row was written by a codec that this build of the crate does not have, as happens while a deployment changes
+    /// its features. Answers 503.
+    UnknownCodec {
+        /// What the row is written by.
+        codec: String,
+        /// The feature of this crate that reads it, where this version has one.
+        feature: Option<&'static str>,
+    },
     /// The row cannot be decoded any more; another writer has changed it since it was loaded. Answers 500.
     Undecodable {
         /// What is wrong with the row.
@@ -58,16 +66,22 @@ pub enum Error {
         /// The largest size that is stored, in bytes.
         limit: usize,
     },
-    /// The value under a key is of another type than asked for, or cannot be written as JSON. Answers 500.
+    /// The value under a key is of another type than asked for, or is one that could not be read back. Answers 500.
     Value {
         /// The key.
         key: String,
-        /// What serde said.
+        /// What is wrong with it, without the value.
         cause: Cause,
     },
     /// A closure given to `update` panicked when it was replayed over a newer row. Answers 500.
     UpdatePanicked {
         /// The key.
+        key: String,
+    },
+    /// Two requests changed one typed value in different ways that cannot be merged; nothing was written. Answers 409: what
+    /// the client saw is out of date.
+    Conflict {
+        /// The key of the value.
         key: String,
     },
     /// The change needs a cookie or header of this response, whose head was sent already. Answers 500.
@@ -93,7 +107,10 @@ impl Error {
         Self::Rejected { action, cause: Arc::new(cause) }
     }
 
-    pub(crate) fn value(key: &str, cause: serde_json::Error) -> Self {
+    pub(crate) fn value<E>(key: &str, cause: E) -> Self
+    where
+        E: StdError + Send + Sync + 'static,
+    {
         Self::Value { key: key.into(), cause: Arc::new(cause) }
     }
 
@@ -101,7 +118,10 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Unavailable { .. } | Self::Rejected { .. } | Self::NewerFormat { .. } => 503,
+            Self::Unavailable { .. } | Self::Rejected { .. } | Self::NewerFormat { .. } | Self::UnknownCodec { .. } => {
+                503
+            }
+            Self::Conflict { .. } => 409,
             _ => 500,
         }
     }
@@ -117,13 +137,22 @@ impl fmt::Display for Error {
             Self::NewerFormat { found, known } => {
                 write!(f, "the row has format {found}, this version reads up to {known}; finish the deployment")
             }
+            Self::UnknownCodec { codec, feature: Some(feature) } => {
+                write!(f, "the row is written with `{codec}`; build this node with the feature `{feature}`")
+            }
+            Self::UnknownCodec { codec, feature: None } => {
+                write!(f, "the row is written with `{codec}`, which this version does not know; finish the deployment")
+            }
             Self::Undecodable { reason } => write!(f, "the row cannot be decoded: {reason}"),
             Self::TooLarge { size, limit } => {
                 write!(f, "the session would take {size} bytes of {limit}; store large values elsewhere and keep their keys")
             }
-            Self::Value { key, .. } => write!(f, "the value of `{key}` does not fit the type"),
+            Self::Value { key, .. } => write!(f, "the value of `{key}` cannot be written or read"),
             Self::UpdatePanicked { key } => {
                 write!(f, "the update of `{key}` panicked when it was replayed; nothing was stored")
+            }
+            Self::Conflict { key } => {
+                write!(f, "another request changed `{key}` meanwhile in a way that cannot be merged; nothing was stored")
             }
             Self::HeadSent => f.write_str(
                 "the head of the response was sent, so the client cannot be told a session ID; change the session before",

@@ -17,6 +17,7 @@ pub use crate::config::{
 pub use crate::domain::id::{Handle, InvalidHandle, SessionId};
 pub use crate::error::Error;
 pub use crate::operator::sessions::{Sessions, Stats};
+pub use crate::session::stored::{SessionValue, Stored};
 pub use crate::session::{Session, SessionStatus};
 pub use crate::store::table::TableStatus;
 pub use crate::web::fairing::SessionsFairing;

@@ -1,8 +1,10 @@
 //! The session as a handler sees it.
 
+mod change;
 pub(crate) mod ending;
 mod life;
 pub(crate) mod registry;
+pub(crate) mod stored;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,10 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::id::{Handle, SessionId};
 use crate::domain::log::{Holder, Op};
 use crate::domain::state::Origin;
-use crate::domain::text::Text;
-use crate::domain::update::{self, Run, Update};
 use crate::domain::value::Value;
-use crate::domain::view::View;
 use crate::error::Error;
 use crate::session::ending::Ending;
 
@@ -120,7 +119,7 @@ impl Session {
         T: Serialize,
     {
         let key = key.into();
-        let value = Value::encode(&value).map_err(|e| Error::value(&key, e))?;
+        let value = Value::encode(self.ending.codec(), &value).map_err(|e| Error::value(&key, e))?;
         self.push(Op::Insert(key.into(), value))
     }
 
@@ -151,39 +150,8 @@ impl Session {
         T: DeserializeOwned + Serialize,
         F: Fn(Option<T>) -> T + Send + Sync + 'static,
     {
-        let name = key.into();
-        let (key, request) = (Text::from(&*name), self.ending.number());
-        let typed = move |value: Option<&Value>| {
-            let value = value.map(Value::decode).transpose().map_err(|e| Error::value(&name, e))?;
-            let new: T = update(value);
-            let encoded = Value::encode(&new).map_err(|e| Error::value(&name, e))?;
-            Ok((new, encoded))
-        };
-        self.ending.check()?;
-        let typed = Arc::new(typed);
-        let value = || self.ending.look_before(|view| view.get(&key).cloned());
-        // The function runs without the lock: it may be slow, it may panic, and it may hold this very session.
-        let (mut seen, mut next) = value();
-        if update::runs_again(request) {
-            return Ok(typed(seen.as_ref())?.0);
-        }
-        let (mut output, mut own) = update::first(request, || typed(seen.as_ref()));
-        loop {
-            let (new, answer) = output?;
-            let replay = typed.clone();
-            let replay: Run = Box::new(move |value| Ok(replay(value)?.1));
-            // Where the function itself has changed the value, it runs on; where another has, it runs again.
-            let make = |view: &View, now: u64| {
-                let found = view.get(&key);
-                let fits = found == seen.as_ref() || now == next + own;
-                fits.then(|| Op::Update(Arc::new(Update::new(request, key.clone(), replay, found.cloned(), answer))))
-            };
-            if self.ending.append_as(self.holder, make)?.is_some() {
-                return Ok(new);
-            }
-            (seen, next) = value();
-            (output, own) = (update::again(request, || typed(seen.as_ref())), 0);
-        }
+        let update = move |value| (update(value), ());
+        self.change(key.into(), update, None).map(|((new, ()), _)| new)
     }
 
     /// Removes the value under a key. Returns whether there was one. An emptied session loses its row and its cookie.
@@ -220,9 +188,7 @@ impl Session {
         }
         let slot = Arc::new(Mutex::new(None));
         let number = self.ending.append(self.holder, Op::Take(key.into(), slot.clone()))?;
-        let taking = Taking { ending: &self.ending, number, done: false };
-        self.flush().await?;
-        taking.done();
+        self.stored_now(number).await?;
         let value: Option<Value> = slot.lock().take();
         value.map(|value| value.decode()).transpose().map_err(|e| Error::value(key, e))
     }
@@ -287,27 +253,6 @@ impl Session {
     /// Appends an operation that nothing can be wrong with: what it takes away may be away already.
     fn push_quietly(&self, op: Op) {
         let _ = self.push(op);
-    }
-}
-
-/// A `take` that waits for its commit: one that fails or is cancelled has taken nothing.
-struct Taking<'a> {
-    ending: &'a Ending,
-    number: u64,
-    done: bool,
-}
-
-impl Taking<'_> {
-    fn done(mut self) {
-        self.done = true;
-    }
-}
-
-impl Drop for Taking<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            self.ending.withdraw(self.number);
-        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::bucket::Bucket;
 use crate::store::budget::Budget;
 use crate::store::lock::RowLocks;
 use crate::store::place::{Loaded, Place, Via};
-use crate::store::row::{Body, ID, KNOWN_FORMAT, Row, text};
+use crate::store::row::{Body, ID, Row, text};
 use crate::store::settings::Settings;
 
 pub(crate) mod attempt;
@@ -29,9 +29,12 @@ pub(crate) mod commit;
 pub(crate) mod embedded;
 mod expression;
 mod lock;
+pub(crate) mod payload;
 pub(crate) mod place;
 pub(crate) mod revoke;
 pub(crate) mod row;
+#[cfg(feature = "encrypt")]
+pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod table;
 mod version;
@@ -104,7 +107,7 @@ impl Store {
         let Some(row) = row else { return Ok(Fate::Absent) };
         let fate = fate(&row.stands(&self.settings.policy, self.now().timestamp()));
         match &row.body {
-            Body::Newer(found) if fate == Fate::Undecodable => Err(Error::newer(*found)),
+            Body::Newer(newer) if fate == Fate::Undecodable => Err(newer.error()),
             Body::Undecodable(reason) if fate == Fate::Undecodable => {
                 log::error!("session {}: the row cannot be decoded and is left alone: {reason}", key.handle());
                 Ok(fate)
@@ -132,7 +135,7 @@ impl Store {
         };
         let answer = self.attempts.send("load", budget.deadline(), send).await?;
         match answer.result {
-            Ok(output) => Ok(output.item.map(|item| Row::decode(key, item))),
+            Ok(output) => Ok(output.item.map(|item| Row::decode(key, item, &self.settings.payloads))),
             Err(error) => Err(Error::rejected("load", error)),
         }
     }
@@ -148,12 +151,6 @@ impl Store {
             );
         }
         Ok(())
-    }
-}
-
-impl Error {
-    fn newer(found: u64) -> Self {
-        Self::NewerFormat { found, known: KNOWN_FORMAT }
     }
 }
 

@@ -57,25 +57,25 @@ impl Data {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::codec::json;
 
     fn entry(key: &str, value: &str) -> (Text, Value) {
-        (Text::from(key), Value::stored(Text::from(value)))
+        (Text::from(key), Value::Json(Text::from(value)))
     }
 
     #[test]
     fn of_a_key_that_comes_twice_the_last_value_counts() {
         let data = Data::new(vec![entry("b", "1"), entry("a", "2"), entry("b", "3")]);
         let keys: Vec<&str> = data.iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!((keys, data.get("b").map(Value::text)), (vec!["a", "b"], Some("3")));
+        assert_eq!((keys, data.get("b")), (vec!["a", "b"], Some(&Value::Json(Text::from("3")))));
     }
 
     #[test]
     fn changes_are_merged_in_the_order_of_the_keys() {
         let data = Data::new(vec![entry("b", "1"), entry("d", "2"), entry("f", "3")]);
-        let new = |value: &str| Some(Value::stored(Text::from(value)));
+        let new = |value: &str| Some(Value::Json(Text::from(value)));
         let changes = [("a", new("4")), ("b", None), ("d", new("5")), ("e", None), ("g", new("6"))];
         let merged = data.merged(&changes.into_iter().map(|(key, value)| (Text::from(key), value)).collect());
-        let all: Vec<(&str, &str)> = merged.iter().map(|(key, value)| (key.as_str(), value.text())).collect();
-        assert_eq!(all, [("a", "4"), ("d", "5"), ("f", "3"), ("g", "6")]);
+        assert_eq!(json::join(&merged), r#"{"a":4,"d":5,"f":3,"g":6}"#);
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use crate::domain::text::Text;
 use crate::domain::update::Update;
 use crate::domain::value::Value;
+use crate::error::Error;
 
 /// One operation of the log.
 #[derive(Clone)]
@@ -22,6 +23,8 @@ pub(crate) enum Op {
     Take(Text, Arc<Mutex<Option<Value>>>),
     Clear,
     Update(Arc<Update>),
+    /// A change that cannot be made: it fails its commit.
+    Refuse(Error),
     Login(Arc<str>),
     Cycle,
     Invalidate,
@@ -38,6 +41,7 @@ impl fmt::Debug for Op {
             Op::Take(..) => "Take",
             Op::Clear => "Clear",
             Op::Update(..) => "Update",
+            Op::Refuse(..) => "Refuse",
             Op::Login(..) => "Login",
             Op::Cycle => "Cycle",
             Op::Invalidate => "Invalidate",
@@ -181,7 +185,7 @@ impl Overwritten {
             Op::SetTtl(_) => !self.ttl.insert(holder),
             Op::Remember(_) => !self.remember.insert(holder),
             // They read, or change the meaning of, all that came before.
-            Op::Take(..) | Op::Clear | Op::Login(_) | Op::Cycle | Op::Invalidate => {
+            Op::Take(..) | Op::Refuse(_) | Op::Clear | Op::Login(_) | Op::Cycle | Op::Invalidate => {
                 *self = Self::default();
                 false
             }
@@ -192,14 +196,17 @@ impl Overwritten {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::codec::Codec;
 
     fn insert(key: &str, value: u64) -> Op {
-        Op::Insert(Text::from(key), Value::encode(&value).expect("a number"))
+        Op::Insert(Text::from(key), Value::encode(Codec::Json, &value).expect("a number"))
     }
 
     fn said(log: &Log) -> String {
         let say = |entry: &Entry| match &entry.op {
-            Op::Insert(key, value) => format!("{}{}={}", entry.holder, key.as_str(), value.text()),
+            Op::Insert(key, value) => {
+                format!("{}{}={}", entry.holder, key.as_str(), value.decode::<u64>().expect("a number"))
+            }
             op => format!("{}{op:?}", entry.holder),
         };
         log.entries().iter().map(say).collect::<Vec<_>>().join(" ")
@@ -243,7 +250,7 @@ mod tests {
             assert_eq!(said(&log), said_of);
         }
         let mut log = Log::default();
-        let value = || Value::encode(&1).expect("a number");
+        let value = || Value::encode(Codec::Json, &1).expect("a number");
         let update =
             || Op::Update(Arc::new(Update::new(1, Text::from("a"), Box::new(move |_| Ok(value())), None, value())));
         for (op, holder) in [(insert("a", 1), 1), (update(), 2), (insert("a", 3), 1)] {

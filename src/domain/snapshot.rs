@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use crate::domain::codec::Codec;
 use crate::domain::data::Data;
 
 /// What a live row says. Times are seconds since the Unix epoch, UTC.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
+    /// How the values of the data are encoded.
+    pub(crate) codec: Codec,
     pub(crate) data: Data,
     pub(crate) principal: Option<Arc<str>>,
     /// The session's own lifetime in seconds.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::codec::Codec;
 use crate::domain::id::SessionId;
 use crate::domain::log::{Entry, Garbage, Holder, Log, Op};
 use crate::domain::settle::Before;
@@ -66,6 +67,8 @@ pub(crate) struct Batch {
     pub(crate) token: Token,
     /// The ID of the new row, where one is made.
     pub(crate) candidate: SessionId,
+    /// How its values are encoded.
+    pub(crate) codec: Codec,
     /// What the last attempt of an earlier commit of this batch was, where nobody knows whether it was applied.
     pub(crate) attempted: Option<Attempted>,
     /// The client was told that it failed: it is only looked whether it was stored.
@@ -76,15 +79,15 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// A batch of nothing, for who only looks.
-    pub(crate) fn empty(candidate: SessionId) -> Self {
+    pub(crate) fn empty(candidate: SessionId, codec: Codec) -> Self {
         let token = Token::random();
-        Self { entries: Vec::new(), token, candidate, attempted: None, given_up: false, ends: false }
+        Self { entries: Vec::new(), token, candidate, codec, attempted: None, given_up: false, ends: false }
     }
 
     /// The same batch with other operations, under its token.
     fn with(&self, entries: Vec<Entry>) -> Self {
-        let Self { token, candidate, attempted, given_up, ends, .. } = *self;
-        Self { entries, token, candidate, attempted, given_up, ends }
+        let Self { token, candidate, codec, attempted, given_up, ends, .. } = *self;
+        Self { entries, token, candidate, codec, attempted, given_up, ends }
     }
 }
 
@@ -108,10 +111,12 @@ pub(crate) struct State {
     view: Arc<View>,
     /// The view is of an older origin or log; the next reader replays.
     stale: bool,
-    /// An `update` could not be replayed for the view: the commit, which fails by it, replays for itself.
+    /// Not all operations are in the view: the commit, which fails by those that are not, replays for itself.
     partial: bool,
     revision: u64,
     candidate: Option<SessionId>,
+    /// How values are encoded: as the row's, or as the configuration says.
+    codec: Codec,
 }
 
 /// What a stale view is made anew of, where no lock is held.
@@ -133,7 +138,8 @@ impl Replay {
 }
 
 impl State {
-    pub(crate) fn new(origin: Origin) -> Self {
+    pub(crate) fn new(origin: Origin, codec: Codec) -> Self {
+        let codec = origin.base().map_or(codec, |base| base.codec);
         let view = Arc::new(View::of(origin.base()));
         Self {
             origin,
@@ -144,7 +150,12 @@ impl State {
             partial: false,
             revision: 0,
             candidate: None,
+            codec,
         }
+    }
+
+    pub(crate) fn codec(&self) -> Codec {
+        self.codec
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -178,6 +189,7 @@ impl State {
     /// Appends an operation that was done on the view as it is.
     pub(crate) fn push(&mut self, op: Op, holder: Holder) -> Garbage {
         Arc::make_mut(&mut self.view).apply(&op);
+        self.partial |= matches!(op, Op::Refuse(_));
         self.revision += 1;
         self.log.push(op, holder)
     }
@@ -261,8 +273,8 @@ impl State {
         let candidate = self.candidate();
         let entries = self.log.take();
         let ends = self.view.invalidated || self.view.is_empty();
-        let token = Token::random();
-        let batch = Arc::new(Batch { entries, token, candidate, attempted: None, given_up: false, ends });
+        let (token, codec) = (Token::random(), self.codec);
+        let batch = Arc::new(Batch { entries, token, candidate, codec, attempted: None, given_up: false, ends });
         // A refresh alone has no token, and nothing to repeat.
         if !batch.entries.is_empty() {
             self.sent = Some(batch.clone());
@@ -300,6 +312,9 @@ impl State {
 
     /// Takes another origin under the log.
     pub(crate) fn rebase(&mut self, origin: Origin) {
+        if let Some(base) = origin.base() {
+            self.codec = base.codec;
+        }
         self.origin = origin;
         self.renew_view();
     }

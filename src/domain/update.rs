@@ -108,9 +108,10 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::domain::codec::Codec;
 
     fn value(number: u64) -> Value {
-        Value::encode(&number).expect("a number")
+        Value::encode(Codec::Json, &number).expect("a number")
     }
 
     #[test]

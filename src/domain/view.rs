@@ -47,8 +47,8 @@ impl View {
         }
     }
 
-    /// Replays operations, in order. Closures may run: no lock may be held. Only an `update` can fail: its closure met a
-    /// value of another type, or panicked.
+    /// Replays operations, in order. Closures may run: no lock may be held. What can fail is an `update`, whose
+    /// closure met a value of another type, or panicked, and a change that cannot be made.
     pub(crate) fn replay(mut self, log: &[Entry]) -> Result<Self, Error> {
         for entry in log {
             self.redo(&entry.op)?;
@@ -64,11 +64,13 @@ impl View {
     }
 
     fn redo(&mut self, op: &Op) -> Result<(), Error> {
-        if let Op::Update(update) = op {
-            let value = update.over(self.get(&update.key))?;
-            self.changes.insert(update.key.clone(), Some(value));
-        } else {
-            self.apply(op);
+        match op {
+            Op::Update(update) => {
+                let value = update.over(self.get(&update.key))?;
+                self.changes.insert(update.key.clone(), Some(value));
+            }
+            Op::Refuse(error) => return Err(error.clone()),
+            op => self.apply(op),
         }
         Ok(())
     }
@@ -82,6 +84,7 @@ impl View {
             Op::Update(update) => {
                 self.changes.insert(update.key.clone(), Some(update.answer()));
             }
+            Op::Refuse(_) => {}
             Op::Remove(key) => self.remove(key),
             Op::Take(key, slot) => {
                 *slot.lock() = self.get(key).cloned();
@@ -186,9 +189,10 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::codec::Codec;
 
     fn value(number: u64) -> Value {
-        Value::encode(&number).expect("a number")
+        Value::encode(Codec::Json, &number).expect("a number")
     }
 
     fn insert(key: &str, number: u64) -> Op {
@@ -198,7 +202,16 @@ mod tests {
     fn user(name: &str) -> Arc<Snapshot> {
         let data = Data::new(vec![(Text::from("k"), value(1))]);
         let principal = Some(name).filter(|name| !name.is_empty()).map(Arc::from);
-        Arc::new(Snapshot { data, principal, lifetime: None, remember: None, started: 0, ttl: 9, cookie: None })
+        Arc::new(Snapshot {
+            codec: Codec::Json,
+            data,
+            principal,
+            lifetime: None,
+            remember: None,
+            started: 0,
+            ttl: 9,
+            cookie: None,
+        })
     }
 
     fn view(base: &Arc<Snapshot>, log: &[Op]) -> View {

@@ -12,6 +12,7 @@ use crate::domain::policy::Policy;
 use crate::error::Error;
 use crate::session::registry::{Counters, Registry};
 use crate::store::client::{Connect, Target};
+use crate::store::payload::Payloads;
 use crate::store::settings::{Clock, Settings};
 use crate::store::table::{self, TableStatus};
 use crate::store::{ITEM_LIMIT, Store};
@@ -145,6 +146,7 @@ fn settings(config: &Config, clock: Clock) -> Settings {
             remember: config.remember,
             cookies: config.header.is_none(),
         },
+        payloads: Payloads::JSON,
         clock,
     }
 }

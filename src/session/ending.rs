@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
+use crate::domain::codec::Codec;
 use crate::domain::id::{Handle, SessionId};
 use crate::domain::log::{Garbage, Holder, Op};
 use crate::domain::state::{Batch, Origin};
@@ -65,7 +66,7 @@ impl Ending {
             runtime: Runtime::current(),
             budget,
             turn: tokio::sync::Mutex::default(),
-            cell: Mutex::new(Cell::new(id, loaded, phase, outage)),
+            cell: Mutex::new(Cell::new(id, loaded, registry.store.settings.payloads.codec, phase, outage)),
         })
     }
 
@@ -95,6 +96,11 @@ impl Ending {
     pub(super) fn look_before<T>(&self, look: impl FnOnce(&View) -> T) -> (T, u64) {
         let cell = self.fresh();
         (look(cell.state.view()), cell.state.next())
+    }
+
+    /// How values of this session are encoded.
+    pub(super) fn codec(&self) -> Codec {
+        self.cell.lock().state.codec()
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -295,7 +301,10 @@ impl Ending {
                 return Ok(());
             }
             let (at, means) = cell.at();
-            let batch = batch.unwrap_or_else(|| Arc::new(Batch::empty(cell.state.candidate())));
+            let batch = batch.unwrap_or_else(|| {
+                let codec = cell.state.codec();
+                Arc::new(Batch::empty(cell.state.candidate(), codec))
+            });
             let late = (cell.phase == Phase::Closed).then(|| self.registry.budget());
             (Job { batch, view: None, at, means }, late)
         };

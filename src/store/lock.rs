@@ -92,6 +92,7 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::payload::Payloads;
     use crate::store::row::Item;
 
     #[tokio::test]
@@ -101,12 +102,12 @@ mod tests {
         let mut first = locks.turn(key.clone()).await;
         assert!(first.take().is_none());
         let (second, ()) = tokio::join!(locks.turn(key.clone()), async {
-            first.leave(Row::decode(&key, Item::new()));
+            first.leave(Row::decode(&key, Item::new(), &Payloads::JSON));
             drop(first);
         });
         let mut second = second;
         assert!(second.take().is_some());
-        second.leave(Row::decode(&key, Item::new()));
+        second.leave(Row::decode(&key, Item::new(), &Payloads::JSON));
         drop(second);
         assert!(locks.rows.lock().is_empty());
         assert!(locks.turn(key).await.take().is_none());

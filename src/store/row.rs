@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::domain::codec;
 use crate::domain::id::RowKey;
 use crate::domain::policy::Policy;
 use crate::domain::settle::{Ended, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::token::{Token, Tokens};
+use crate::error::Error;
+use crate::store::payload::{Payload, Payloads, Unread, feature_of};
 use crate::store::version::Version;
 
 /// The attributes of an item.
@@ -27,6 +28,7 @@ pub(crate) const REMEMBER: &str = "remember";
 pub(crate) const COOKIE: &str = "cookie";
 pub(crate) const TOKENS: &str = "tokens";
 pub(crate) const HANDLE: &str = "handle";
+pub(crate) const CODEC: &str = "codec";
 /// Why the session ended; it and [`SUCCESSOR`] make a row a tombstone.
 pub(crate) const ENDED: &str = "ended";
 pub(crate) const SUCCESSOR: &str = "successor";
@@ -48,6 +50,9 @@ pub(crate) struct Stored {
     pub(crate) tokens: Tokens,
     /// The row says when it started; what another program wrote does not.
     pub(crate) dated: bool,
+    /// The size of `data` as it is stored, in bytes, and what the row says of how it was written.
+    pub(crate) data_size: usize,
+    pub(crate) word: Option<String>,
     /// Attributes that are not ours.
     pub(crate) extra: Item,
 }
@@ -66,7 +71,23 @@ pub(crate) enum Body {
     Live(Arc<Stored>),
     Tombstone { why: Ended, successor: Option<RowKey>, ender: Option<String> },
     Undecodable(String),
-    Newer(u64),
+    Newer(Newer),
+}
+
+/// What another version or build wrote, and can read.
+#[derive(Clone, Debug)]
+pub(crate) enum Newer {
+    Format(u64),
+    Codec(String),
+}
+
+impl Newer {
+    pub(crate) fn error(&self) -> Error {
+        match self {
+            Self::Format(found) => Error::NewerFormat { found: *found, known: KNOWN_FORMAT },
+            Self::Codec(codec) => Error::UnknownCodec { codec: codec.clone(), feature: feature_of(codec) },
+        }
+    }
 }
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
@@ -105,7 +126,7 @@ impl Row {
         Self { ttl: Some(stored.snapshot.ttl), body: Body::Live(stored), tokens, version }
     }
 
-    pub(crate) fn decode(key: &RowKey, mut item: Item) -> Self {
+    pub(crate) fn decode(key: &RowKey, mut item: Item, payloads: &Payloads) -> Self {
         let version = Version(item.remove(MODIFIED));
         let tokens = string(&mut item, TOKENS).ok().flatten().map(Tokens::stored).unwrap_or_default();
         let ttl = integer(&mut item, TTL);
@@ -113,7 +134,8 @@ impl Row {
             (Ok(None), None, None) => (None, Body::Undecodable("`ttl` is missing".into())),
             (Err(reason), None, None) => (None, Body::Undecodable(reason.clone())),
             (Ok(Some(ttl)), None, None) => {
-                let body = Self::decode_live(key, item, *ttl, &version, &tokens).unwrap_or_else(Body::Undecodable);
+                let body =
+                    Self::decode_live(key, item, *ttl, &version, &tokens, payloads).unwrap_or_else(Body::Undecodable);
                 (Some(*ttl), body)
             }
             (ttl, why, successor) => {
@@ -134,15 +156,25 @@ impl Row {
         Self { body, tokens, version, ttl: until }
     }
 
-    fn decode_live(key: &RowKey, mut item: Item, ttl: i64, version: &Version, tokens: &Tokens) -> Result<Body, String> {
+    fn decode_live(
+        key: &RowKey,
+        mut item: Item,
+        ttl: i64,
+        version: &Version,
+        tokens: &Tokens,
+        payloads: &Payloads,
+    ) -> Result<Body, String> {
         let format = integer(&mut item, FORMAT)?.and_then(|format| u64::try_from(format).ok()).unwrap_or(1);
         if format > KNOWN_FORMAT {
-            return Ok(Body::Newer(format));
+            return Ok(Body::Newer(Newer::Format(format)));
         }
-        let data = match item.remove(DATA) {
-            Some(AttributeValue::S(data)) => codec::decode(&data)?,
-            Some(_) => return Err("`data` is no string".into()),
-            None => return Err("`data` is missing".into()),
+        let word = string(&mut item, CODEC)?;
+        let Some(data) = item.remove(DATA) else { return Err("`data` is missing".into()) };
+        let data_size = value_size(&data);
+        let (codec, data) = match payloads.read(key, word.as_deref(), data) {
+            Ok(read) => read,
+            Err(Unread::Undecodable(reason)) => return Err(reason),
+            Err(Unread::Unknown(codec)) => return Ok(Body::Newer(Newer::Codec(codec))),
         };
         let principal = string(&mut item, PRINCIPAL)?.map(Arc::from);
         let remember = match item.remove(REMEMBER) {
@@ -158,9 +190,9 @@ impl Row {
         let started = started.unwrap_or_else(|| version.instant().unwrap_or(ttl));
         let handle = string(&mut item, HANDLE)?.map_or_else(|| key.clone(), |handle| RowKey::stored(&handle));
         item.remove(ID);
-        let snapshot = Arc::new(Snapshot { data, principal, lifetime, remember, started, ttl, cookie });
+        let snapshot = Arc::new(Snapshot { codec, data, principal, lifetime, remember, started, ttl, cookie });
         let (key, version, tokens) = (key.clone(), version.clone(), tokens.clone());
-        Ok(Body::Live(Arc::new(Stored { key, handle, snapshot, version, tokens, dated, extra: item })))
+        Ok(Body::Live(Arc::new(Stored { key, handle, snapshot, version, tokens, dated, data_size, word, extra: item })))
     }
 
     /// Judges the row's age. `now` is in seconds since the Unix epoch.
@@ -199,18 +231,19 @@ impl Stored {
         self.snapshot.principal.is_none() || self.snapshot.principal.as_ref() == principal
     }
 
-    /// All attributes of the row.
-    pub(crate) fn item(&self) -> Item {
-        let Snapshot { data, principal, lifetime, remember, started, ttl, cookie } = &*self.snapshot;
+    /// All attributes of the row, with this payload.
+    pub(crate) fn item(&self, payload: Payload) -> Item {
+        let Snapshot { principal, lifetime, remember, started, ttl, cookie, .. } = &*self.snapshot;
         let mut item = self.extra.clone();
-        item.reserve(11);
+        item.reserve(12);
         item.insert(ID.into(), text(self.key.as_str()));
-        item.insert(DATA.into(), text(codec::encode(data)));
+        item.insert(DATA.into(), payload.value);
         item.insert(TTL.into(), number(*ttl));
         item.insert(STARTED.into(), number(*started));
         item.insert(TOKENS.into(), text(self.tokens.as_str()));
         let optional = [
             (MODIFIED, self.version.0.clone()),
+            (CODEC, payload.word.map(AttributeValue::S)),
             (PRINCIPAL, principal.as_ref().map(|principal| text(&**principal))),
             (LIFETIME, lifetime.map(number)),
             (REMEMBER, remember.map(AttributeValue::Bool)),
@@ -227,7 +260,7 @@ pub(crate) fn size<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a Attrib
     attributes.into_iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
 
-fn value_size(value: &AttributeValue) -> usize {
+pub(crate) fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
         // About one byte for two digits and one more; the text is never shorter.

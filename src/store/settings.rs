@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::domain::policy::Policy;
+use crate::store::payload::Payloads;
 
 /// A clock: time is an argument, and only the glue reads it.
 pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -25,5 +26,6 @@ pub(crate) struct Settings {
     /// The size of an item, in bytes, above which the log has a warning.
     pub(crate) warn_size: usize,
     pub(crate) policy: Policy,
+    pub(crate) payloads: Payloads,
     pub(crate) clock: Clock,
 }

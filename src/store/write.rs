@@ -1,5 +1,7 @@
 //! The writes of the store: each names its condition, and a failed condition says which row stands there.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -9,7 +11,6 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::domain::codec;
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
 use crate::domain::settle::Ended;
@@ -19,9 +20,10 @@ use crate::store::Store;
 use crate::store::attempt::{Answer, Judge};
 use crate::store::budget::Budget;
 use crate::store::expression::{Expression, NEW};
+use crate::store::payload::Payload;
 use crate::store::row::{
-    COOKIE, DATA, ENDED, ENDER, HANDLE, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, Row, STARTED, SUCCESSOR,
-    Stored, TOKENS, TTL, number, size, text,
+    CODEC, COOKIE, DATA, ENDED, ENDER, HANDLE, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, Row, STARTED,
+    SUCCESSOR, Stored, TOKENS, TTL, number, size, text, value_size,
 };
 use crate::store::version::Version;
 
@@ -83,7 +85,7 @@ impl Tombstone<'_> {
         if let Some(successor) = self.successor {
             on.put(SUCCESSOR, Some(text(successor.as_str())));
         }
-        for name in [DATA, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE, HANDLE] {
+        for name in [DATA, CODEC, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE, HANDLE] {
             on.put(name, None);
         }
         for name in self.extra.into_iter().flat_map(Item::keys) {
@@ -115,10 +117,11 @@ pub(crate) enum By {
 
 impl Store {
     /// Writes a new row. Condition: no row stands there.
-    pub(super) async fn create(&self, row: &Stored, budget: &Budget) -> Result<Written, Error> {
-        self.check_size(row.size())?;
+    pub(super) async fn create(&self, new: Prepared, budget: &Budget) -> Result<Written, Error> {
+        let Prepared { row, payload } = &new;
         let send = || {
-            let put = self.client.put_item().table_name(&self.settings.table).set_item(Some(row.item()));
+            let item = row.item(payload.clone().expect("a new row has its data"));
+            let put = self.client.put_item().table_name(&self.settings.table).set_item(Some(item));
             put.condition_expression(NEW).return_values_on_condition_check_failure(ALL_OLD).send()
         };
         let answer = self.send("create", budget, send).await?;
@@ -138,19 +141,22 @@ impl Store {
     pub(super) async fn update(
         &self,
         old: &Stored,
-        new: &Stored,
+        new: Prepared,
         times: &Times,
         now: i64,
         budget: &Budget,
     ) -> Result<Written, Error> {
+        let Prepared { row: new, payload } = new;
         let (was, is) = (&*old.snapshot, &*new.snapshot);
-        let changed = is.data != was.data;
         let build = || {
             let mut on = Expression::seen(&old.version, now);
             on.put(MODIFIED, new.version.0.clone());
             on.put(TOKENS, Some(text(new.tokens.as_str())));
-            if changed {
-                on.put(DATA, Some(text(codec::encode(&is.data))));
+            if let Some(Payload { value, word }) = payload.clone() {
+                on.put(DATA, Some(value));
+                if word != old.word {
+                    on.put(CODEC, word.map(text));
+                }
             }
             if times.refreshed {
                 on.put(TTL, Some(number(is.ttl)));
@@ -173,7 +179,6 @@ impl Store {
             old.extra.keys().filter(|name| !new.extra.contains_key(*name)).for_each(|name| on.remove_foreign(name));
             on
         };
-        self.check_size(new.size())?;
         self.update_item(&old.key, "update", build, false, budget).await
     }
 
@@ -248,7 +253,9 @@ impl Store {
         };
         let answer = self.send(action, budget, send).await?;
         match answer.result {
-            Ok(output) => Ok(Written::Done(output.attributes.map(|item| Row::decode(key, item)))),
+            Ok(output) => {
+                Ok(Written::Done(output.attributes.map(|item| Row::decode(key, item, &self.settings.payloads))))
+            }
             Err(error) => {
                 let found = match error {
                     UpdateItemError::ConditionalCheckFailedException(failed) => failed.item,
@@ -266,11 +273,11 @@ impl Store {
         key: &RowKey,
         replaced: Replaced<'_>,
         tombstone: &Tombstone<'_>,
-        new: &Stored,
+        new: &Prepared,
         now: i64,
         budget: &Budget,
     ) -> Result<Transacted, Error> {
-        self.check_size(new.size())?;
+        let Prepared { row: new, payload } = new;
         // The same for all attempts of this content, so that DynamoDB itself recognises the repeats for ten minutes.
         let idempotency = Token::random().text();
         let send = || {
@@ -291,7 +298,7 @@ impl Store {
                 .expect("an update has a table, a key and an expression");
             let put = Put::builder()
                 .table_name(&self.settings.table)
-                .set_item(Some(new.item()))
+                .set_item(Some(new.item(payload.clone().expect("a new row has its data"))))
                 .condition_expression(NEW)
                 .return_values_on_condition_check_failure(ALL_OLD)
                 .build()
@@ -332,7 +339,7 @@ impl Store {
     /// The row on which a condition failed. Not every server of DynamoDB's API brings it: then it is read, consistently.
     async fn found(&self, key: &RowKey, brought: Option<Item>, budget: &Budget) -> Result<Option<Row>, Error> {
         match brought {
-            Some(item) => Ok(Some(Row::decode(key, item))),
+            Some(item) => Ok(Some(Row::decode(key, item, &self.settings.payloads))),
             None => self.get(key, true, budget).await,
         }
     }
@@ -347,11 +354,38 @@ impl Store {
     }
 }
 
+/// A row to be written, with its data where that is to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) row: Arc<Stored>,
+    pub(crate) payload: Option<Payload>,
+}
+
+impl Store {
+    /// Encodes the data of a row to be written, where it is not that of `old`. Refuses a row over the limit before DynamoDB
+    /// is asked, and warns once when one comes near.
+    pub(super) fn prepare(&self, mut row: Stored, old: Option<&Stored>) -> Result<Prepared, Error> {
+        let same = old.filter(|old| old.snapshot.data == row.snapshot.data);
+        let payload = match same {
+            Some(old) => {
+                (row.data_size, row.word) = (old.data_size, old.word.clone());
+                None
+            }
+            None => {
+                let payload = self.settings.payloads.write(&row.key, row.snapshot.codec, &row.snapshot.data)?;
+                (row.data_size, row.word) = (value_size(&payload.value), payload.word.clone());
+                Some(payload)
+            }
+        };
+        self.check_size(row.size())?;
+        Ok(Prepared { row: Arc::new(row), payload })
+    }
+}
+
 impl Stored {
-    /// The size of the row's item.
-    fn size(&self) -> usize {
-        let snapshot = &*self.snapshot;
-        let data = codec::encoded_len(&snapshot.data);
+    /// The size of the row's item, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let (snapshot, data) = (&*self.snapshot, self.data_size);
         let digits = |number: i64| number.to_string().len() + 1;
         let optional = [
             (LIFETIME, snapshot.lifetime.map(digits)),
@@ -359,6 +393,7 @@ impl Stored {
             (COOKIE, snapshot.cookie.map(digits)),
             (PRINCIPAL, snapshot.principal.as_ref().map(|principal| principal.len())),
             (HANDLE, (self.handle != self.key).then(|| self.handle.as_str().len())),
+            (CODEC, self.word.as_ref().map(String::len)),
         ];
         let optional = optional.iter().filter_map(|(name, size)| Some(name.len() + (*size)?)).sum::<usize>();
         let fixed = [ID, DATA, TTL, STARTED, TOKENS].iter().map(|name| name.len()).sum::<usize>();
@@ -371,16 +406,17 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
+    use crate::domain::codec::{Codec, json};
     use crate::domain::snapshot::Snapshot;
     use crate::domain::token::Tokens;
 
     #[test]
     fn the_size_of_a_row_is_that_of_its_item() {
-        let data = codec::decode(r#"{"a":"b","ü\"":[1]}"#).expect("JSON");
+        let data = json::split(r#"{"a":"b","ü\"":[1]}"#).expect("JSON");
+        let payload = Payload { value: text(json::join(&data)), word: Some("json+other".into()) };
         let snapshot = Snapshot {
+            codec: Codec::Json,
             data,
             principal: Some("ann".into()),
             lifetime: Some(60),
@@ -396,9 +432,11 @@ mod tests {
             version: Version(Some(text("2026"))),
             tokens: Tokens::default().with(Token::random()),
             dated: true,
+            data_size: value_size(&payload.value),
+            word: payload.word.clone(),
             extra: Item::from([("note".to_owned(), text("keep"))]),
         };
-        let item = row.item();
+        let item = row.item(payload);
         assert_eq!(row.size(), size(item.iter().map(|(name, value)| (name.as_str(), value))));
     }
 }

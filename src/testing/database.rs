@@ -163,9 +163,10 @@ impl Sessions {
         use crate::store::commit::Job;
         use crate::store::place::Loaded;
 
-        let mut state = State::new(Loaded::FRESH.origin);
+        let codec = self.registry.store.settings.payloads.codec;
+        let mut state = State::new(Loaded::FRESH.origin, codec);
         for (key, value) in data {
-            let value = Encoded::encode(value).map_err(|e| Error::value(key, e))?;
+            let value = Encoded::encode(codec, value).map_err(|e| Error::value(key, e))?;
             drop(state.push(Op::Insert((*key).into(), value), 0));
         }
         if let Some(principal) = principal {

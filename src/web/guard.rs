@@ -7,6 +7,7 @@ use rocket::{Ignite, Request, Rocket, Sentinel};
 use crate::error::Error;
 use crate::operator::sessions::Sessions;
 use crate::session::Session;
+use crate::session::stored::{SessionValue, Stored};
 use crate::web::attached::Attached;
 use crate::web::slot::Slot;
 
@@ -34,5 +35,34 @@ impl Sentinel for Session {
             log::error!("a route takes a `Session`: {}", Error::NotAttached);
         }
         missing
+    }
+}
+
+#[rocket::async_trait]
+impl<'r, T> FromRequest<'r> for Stored<T>
+where
+    T: SessionValue,
+{
+    type Error = Error;
+
+    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Self::Error> {
+        let stored = match Session::from_request(request).await {
+            Outcome::Success(session) => Stored::of(session),
+            Outcome::Error((_, error)) => Err(error),
+            Outcome::Forward(status) => return Outcome::Forward(status),
+        };
+        match stored {
+            Ok(stored) => Outcome::Success(stored),
+            Err(error) => Outcome::Error((Status::new(error.status()), error)),
+        }
+    }
+}
+
+impl<T> Sentinel for Stored<T>
+where
+    T: SessionValue,
+{
+    fn abort(rocket: &Rocket<Ignite>) -> bool {
+        Session::abort(rocket)
     }
 }

@@ -5,6 +5,7 @@ mod times;
 use std::sync::Arc;
 
 use super::*;
+use crate::domain::codec::Codec;
 use crate::domain::data::Data;
 use crate::domain::log::Op;
 use crate::domain::text::Text;
@@ -55,7 +56,7 @@ remember          -     -      upd   upd   upd   upd    upd    upd   upd   upd  
 ";
 
 fn value(number: i64) -> Value {
-    Value::encode(&number).expect("a number")
+    Value::encode(Codec::Json, &number).expect("a number")
 }
 
 fn insert(key: &str) -> Op {
@@ -99,7 +100,16 @@ fn age(name: &str) -> Snapshot {
         _ => panic!("no age {name}"),
     };
     let data = Data::new(["k", "m"].map(|key| (Text::from(key), value(1))).into());
-    Snapshot { data, principal: None, lifetime: None, remember: None, started, ttl, cookie: Some(cookie) }
+    Snapshot {
+        codec: Codec::Json,
+        data,
+        principal: None,
+        lifetime: None,
+        remember: None,
+        started,
+        ttl,
+        cookie: Some(cookie),
+    }
 }
 
 fn live(snapshot: Snapshot, led: bool) -> Origin {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 use tokio::task::JoinHandle;
 
+use crate::domain::codec::Codec;
 use crate::domain::id::{Handle, SessionId};
 use crate::domain::log::{Entry, Garbage, Holder, Op};
 use crate::domain::plan::{Means, Plan, plan};
@@ -99,9 +100,15 @@ impl Waste {
 }
 
 impl Cell {
-    pub(super) fn new(id: Option<SessionId>, loaded: Loaded, phase: Phase, outage: Option<Error>) -> Self {
+    pub(super) fn new(
+        id: Option<SessionId>,
+        loaded: Loaded,
+        codec: Codec,
+        phase: Phase,
+        outage: Option<Error>,
+    ) -> Self {
         Self {
-            state: State::new(loaded.origin),
+            state: State::new(loaded.origin, codec),
             place: loaded.place,
             id,
             told: Told::Nothing,
@@ -154,7 +161,7 @@ impl Cell {
             _ if self.phase == Phase::Open => false,
             Op::Login(_) | Op::Cycle => true,
             Op::Insert(..) | Op::Update(_) | Op::Take(..) | Op::SetTtl(_) => self.state.may_need_row(),
-            Op::Remove(_) | Op::Clear | Op::Invalidate | Op::Remember(_) => false,
+            Op::Remove(_) | Op::Clear | Op::Invalidate | Op::Remember(_) | Op::Refuse(_) => false,
         };
         if untold { Err(Error::HeadSent) } else { Ok(true) }
     }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::domain::codec::Codec;
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
+use crate::domain::problem::Problem;
 use crate::domain::settle::{Ended, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::{Attempted, Origin};
@@ -14,7 +16,7 @@ use crate::store::commit::{Committed, Run, Step, Telling, TooManyHops};
 use crate::store::place::{Loaded, Via};
 use crate::store::row::{Body, Item, Row, Stored};
 use crate::store::version::Version;
-use crate::store::write::{By, Checked, Replaced, Tombstone, Transacted, Written};
+use crate::store::write::{By, Checked, Prepared, Replaced, Tombstone, Transacted, Written};
 
 impl Run<'_> {
     pub(super) async fn touch(&mut self, times: Times) -> Result<Step, Error> {
@@ -44,18 +46,22 @@ impl Run<'_> {
 
     pub(super) async fn update(&mut self, times: Times, view: &View) -> Result<Step, Error> {
         let (old, now) = (self.row(), self.store.now());
-        let new = Arc::new(Stored {
+        let new = Stored {
             key: old.key.clone(),
             handle: old.handle.clone(),
-            snapshot: Arc::new(snapshot(view, &times)),
+            snapshot: Arc::new(snapshot(view, &times, old.snapshot.codec)?),
             version: old.version.next(now),
             tokens: old.tokens.with(self.batch.token),
             dated: true,
+            data_size: 0,
+            word: None,
             extra: kept_extra(&old, view),
-        });
+        };
+        let prepared = self.store.prepare(new, Some(&old))?;
+        let new = prepared.row.clone();
         let told = times.told.then_some(times.cookie);
         self.attempted = Some(Attempted { new_row: false, told });
-        match self.store.update(&old, &new, &times, now.timestamp(), self.budget).await? {
+        match self.store.update(&old, prepared, &times, now.timestamp(), self.budget).await? {
             Written::Done(_) => {
                 let loaded = Loaded::live(new, self.at.origin.is_led(), self.at.place.via);
                 let telling = told.map_or(Telling::Keep, |until| Telling::Set { until });
@@ -86,9 +92,10 @@ impl Run<'_> {
     }
 
     pub(super) async fn create(&mut self, times: Times, view: &View) -> Result<Step, Error> {
-        let row = self.new_row(&times, view, None);
+        let new = self.new_row(&times, view, None)?;
+        let row = new.row.clone();
         self.attempted = Some(Attempted { new_row: true, told: None });
-        match self.store.create(&row, self.budget).await? {
+        match self.store.create(new, self.budget).await? {
             Written::Done(_) => Ok(Step::Done(self.created(row, times.cookie, Via::Created))),
             Written::Failed(found) => self.settle_new(found, Via::Created).await,
         }
@@ -96,17 +103,17 @@ impl Run<'_> {
 
     pub(super) async fn rotate(&mut self, times: Times, rotation: Rotation, view: &View) -> Result<Step, Error> {
         let (old, now) = (self.row(), self.store.now());
-        let new = self.new_row(&times, view, Some((&old, rotation)));
+        let new = self.new_row(&times, view, Some((&old, rotation)))?;
         let (why, via) = match rotation {
             Rotation::Cycle => (Ended::Cycle, Via::Cycles),
             Rotation::Login => (Ended::Login, Via::Login),
         };
         let via = self.at.place.via.max(via);
-        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(why, Some(&new.key)) };
+        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(why, Some(&new.row.key)) };
         self.attempted = Some(Attempted { new_row: true, told: None });
         let replaced = Replaced::Seen(&old);
         match self.store.replace(&old.key, replaced, &tombstone, &new, now.timestamp(), self.budget).await? {
-            Transacted::Done { repeated: false } => Ok(Step::Done(self.created(new, times.cookie, via))),
+            Transacted::Done { repeated: false } => Ok(Step::Done(self.created(new.row, times.cookie, via))),
             // An attempt whose answer was lost may have been built upon: the new row is looked at first.
             Transacted::Done { repeated: true } => self.see_new(via).await,
             // The old row may have been busy with another transaction: then nothing but the new one says that it was us.
@@ -164,15 +171,15 @@ impl Run<'_> {
         let undecodable = self.at.origin == Origin::Undecodable;
         loop {
             let now = self.store.now().timestamp();
-            let new = self.new_row(&times, view, None);
-            let (why, successor) = if view.login { (Ended::Login, Some(&new.key)) } else { (Ended::Ended, None) };
+            let new = self.new_row(&times, view, None)?;
+            let (why, successor) = if view.login { (Ended::Login, Some(&new.row.key)) } else { (Ended::Ended, None) };
             let extra = known.as_ref().map(|row| &row.extra);
             let tombstone = Tombstone { extra, ..self.tombstone(why, successor) };
             let replaced = if undecodable { Replaced::Undecodable } else { Replaced::Live };
             self.attempted = Some(Attempted { new_row: true, told: None });
             match self.store.replace(&key, replaced, &tombstone, &new, now, self.budget).await? {
                 Transacted::Done { repeated: false } => {
-                    return Ok(Step::Done(self.created(new, times.cookie, Via::Created)));
+                    return Ok(Step::Done(self.created(new.row, times.cookie, Via::Created)));
                 }
                 Transacted::Done { repeated: true } => return self.see_new(Via::Created).await,
                 Transacted::Failed { new: Checked::Failed(Some(found)), .. } if self.lists(&found) => {
@@ -253,23 +260,27 @@ impl Run<'_> {
     }
 
     /// The row of a new session under the candidate, or the successor of a row that is rotated.
-    fn new_row(&self, times: &Times, view: &View, rotated: Option<(&Stored, Rotation)>) -> Arc<Stored> {
+    fn new_row(&self, times: &Times, view: &View, rotated: Option<(&Stored, Rotation)>) -> Result<Prepared, Error> {
         let key = self.store.row_key(&self.candidate);
         let (now, token) = (self.store.now(), self.batch.token);
         let seen = rotated.map(|(old, _)| &old.version).or(self.at.place.row.as_ref().map(|row| &row.version));
-        Arc::new(Stored {
+        let codec = rotated.map_or(self.batch.codec, |(old, _)| old.snapshot.codec);
+        let row = Stored {
             // A login is the birth of another session.
             handle: match rotated {
                 Some((old, Rotation::Cycle)) => old.handle.clone(),
                 _ => key.clone(),
             },
             key,
-            snapshot: Arc::new(snapshot(view, times)),
+            snapshot: Arc::new(snapshot(view, times, codec)?),
             version: seen.unwrap_or(&Version(None)).next(now),
             tokens: rotated.map_or(&Tokens::default(), |(old, _)| &old.tokens).with(token),
             dated: true,
+            data_size: 0,
+            word: None,
             extra: rotated.map(|(old, _)| kept_extra(old, view)).unwrap_or_default(),
-        })
+        };
+        self.store.prepare(row, None)
     }
 
     fn tombstone<'t>(&self, why: Ended, successor: Option<&'t RowKey>) -> Tombstone<'t> {
@@ -297,16 +308,22 @@ impl Run<'_> {
     }
 }
 
-fn snapshot(view: &View, times: &Times) -> Snapshot {
-    Snapshot {
-        data: view.data(),
+fn snapshot(view: &View, times: &Times, codec: Codec) -> Result<Snapshot, Error> {
+    let data = view.data();
+    // A session keeps its codec as long as it lives, and what is stored into it was encoded for it.
+    if let Some((key, _)) = data.iter().find(|(_, value)| value.codec() != codec) {
+        return Err(Error::value(key, Problem::Codec));
+    }
+    Ok(Snapshot {
+        codec,
+        data,
         principal: view.principal.clone(),
         lifetime: view.lifetime,
         remember: view.remember,
         started: times.started,
         ttl: times.ttl,
         cookie: times.cookie,
-    }
+    })
 }
 
 fn kept_extra(old: &Stored, view: &View) -> Item {

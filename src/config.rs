@@ -10,6 +10,7 @@ mod header;
 mod lifetime;
 mod scalar;
 mod share;
+mod values;
 mod variable;
 mod word;
 
@@ -22,6 +23,7 @@ pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
 pub use lifetime::Lifetime;
 pub use share::Share;
+pub use values::{Codec, CompressAbove, InvalidSealKey, SealKey};
 pub(crate) use variable::misspelt_variables;
 pub use word::{OnOutage, Verify};
 
@@ -161,6 +163,23 @@ pub struct Config {
     /// session that stores nothing, as if the visitor were signed out. **(default: `"fail"`)**
     pub on_outage: OnOutage,
 
+    /// Encodes the data of new sessions: `"json"`, or `"cbor"` and `"native"` with the Cargo features of these names. A
+    /// session keeps its codec as long as it lives, so a change strands nobody. See the chapter on values.
+    /// **(default: `"json"`)**
+    pub codec: Codec,
+
+    /// Compresses the data of a session that has more bytes than this, where that makes it smaller (feature `zstd`; codecs
+    /// `json` and `cbor`): each KB is a write unit of every change. A size such as `"4 KiB"`, or `false` for never.
+    /// Without it, with the feature, 1 KiB: what is smaller costs one unit in any case. **(default: none)**
+    pub compress_above: Option<CompressAbove>,
+
+    /// Seals the data of sessions with these keys (feature `encrypt`, XChaCha20-Poly1305; codecs `json` and `cbor`), each
+    /// value bound to its row: the first key seals, all open, so a new key is put in front and the old one goes after
+    /// [`ttl`](Config::ttl). A row sealed with a key that is not here is undecodable. A key is made with
+    /// `head -c 32 /dev/urandom | base64`; keys may come from the environment:
+    /// `ROCKET_SESSIONS={seal_keys=["…"]}`. **(default: `[]`)**
+    pub seal_keys: Vec<SealKey>,
+
     /// Logs a warning for a session that takes more than this share of the 400 KB (409,600 bytes) that DynamoDB stores
     /// in an item: with 0.5, above 204,800 bytes. Such a session costs 50 read units a load. **(default: `0.5`)**
     pub warn_size: Share,
@@ -190,6 +209,9 @@ impl Default for Config {
             backoff: Duration::from_millis(25),
             commit_on_error: false,
             on_outage: OnOutage::Fail,
+            codec: Codec::Json,
+            compress_above: None,
+            seal_keys: Vec::new(),
             warn_size: Share::from_percent(50),
         }
     }

@@ -12,7 +12,8 @@ pub mod testing;
 mod web;
 
 pub use crate::config::{
-    Config, ConfigError, CookieConfig, Endpoint, Lifetime, OnOutage, SameSite, Share, ValueError, Verify,
+    Codec, CompressAbove, Config, ConfigError, CookieConfig, Endpoint, InvalidSealKey, Lifetime, OnOutage, SameSite,
+    SealKey, Share, ValueError, Verify,
 };
 pub use crate::domain::id::{Handle, InvalidHandle, SessionId};
 pub use crate::error::Error;

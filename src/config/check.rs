@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::duration::format;
-use super::{Config, ConfigError};
+use super::{Codec, CompressAbove, Config, ConfigError};
 
 /// DynamoDB's limit for a key (2,048 bytes) less a row key without prefix (SHA-256 in base64url, 43 characters).
 const KEY_PREFIX_MAX: usize = 2048 - 43;
@@ -32,6 +32,7 @@ impl Config {
         self.check_table()?;
         self.check_endpoint()?;
         self.check_times()?;
+        self.check_values()?;
         self.cookie.check_attributes()?;
         self.cookie.check_secure(debug)?;
         match self.header.as_deref() {
@@ -77,6 +78,36 @@ impl Config {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_values(&self) -> Result<(), ConfigError> {
+        let missing = |key, what: &str, feature: &str| {
+            let problem = format!("{what} is not compiled in; add the feature `{feature}` to rocket_dynamodb_sessions");
+            Err(ConfigError::new(key, problem))
+        };
+        match self.codec {
+            Codec::Cbor if cfg!(not(feature = "cbor")) => return missing("sessions.codec", "the codec `cbor`", "cbor"),
+            Codec::Native if cfg!(not(feature = "native")) => {
+                return missing("sessions.codec", "the codec `native`", "native");
+            }
+            Codec::Native if !self.seal_keys.is_empty() => {
+                let problem = "the codec `native` cannot be sealed; take `codec = \"json\"` or `\"cbor\"`, or no keys";
+                return Err(ConfigError::new("sessions.seal_keys", problem));
+            }
+            Codec::Native if self.compress_above.is_some_and(|size| size != CompressAbove::NEVER) => {
+                let problem =
+                    "the codec `native` cannot be compressed; take another codec, or `compress_above = false`";
+                return Err(ConfigError::new("sessions.compress_above", problem));
+            }
+            Codec::Json | Codec::Cbor | Codec::Native => {}
+        }
+        if cfg!(not(feature = "zstd")) && self.compress_above.is_some_and(|size| size != CompressAbove::NEVER) {
+            return missing("sessions.compress_above", "compression", "zstd");
+        }
+        if cfg!(not(feature = "encrypt")) && !self.seal_keys.is_empty() {
+            return missing("sessions.seal_keys", "sealing", "encrypt");
+        }
+        Ok(())
     }
 
     fn check_times(&self) -> Result<(), ConfigError> {

@@ -64,7 +64,7 @@ mod tests {
     use figment::value::Value;
 
     use super::*;
-    use crate::config::{CookieConfig, Endpoint, Lifetime, OnOutage, SameSite, Share, Verify};
+    use crate::config::{Codec, CompressAbove, CookieConfig, Endpoint, Lifetime, OnOutage, SameSite, Share, Verify};
 
     /// Reads a Rocket.toml as Rocket does, with the release profile selected.
     fn rocket_toml(text: &str) -> Figment {
@@ -119,6 +119,9 @@ mod tests {
             backoff = "10 ms"
             commit_on_error = true
             on_outage = "anonymous"
+            codec = "cbor"
+            compress_above = "4 KiB"
+            seal_keys = ["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
             warn_size = 0.25
             "#,
         );
@@ -150,6 +153,9 @@ mod tests {
             backoff: Duration::from_millis(10),
             commit_on_error: true,
             on_outage: OnOutage::Anonymous,
+            codec: Codec::Cbor,
+            compress_above: Some(CompressAbove::bytes(4096)),
+            seal_keys: vec!["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".parse().expect("a key")],
             warn_size: Share::from_percent(25),
         };
         assert_eq!(config, expected);
@@ -179,7 +185,7 @@ mod tests {
         let clause = "unknown field: found `tabel`, expected `one of `table`, `key_prefix`, `region`, `endpoint`, \
                       `create_table`, `verify`, `ttl`, `absolute_ttl`, `tombstone_ttl`, `renew_below`, \
                       `consistent_read`, `cookie`, `remember`, `header`, `deadline`, `attempt_timeout`, `attempts`, \
-                      `backoff`, `commit_on_error`, `on_outage`, `warn_size``";
+                      `backoff`, `commit_on_error`, `on_outage`, `codec`, `compress_above`, `seal_keys`, `warn_size``";
         refuses("[default.sessions]\ntabel = \"x\"", clause, "default.sessions.tabel");
         let clause = "unknown field: found `nam`, expected `one of `name`, `path`, `domain`, `secure`, `http_only`, \
                       `same_site``";

@@ -8,6 +8,7 @@ pub(crate) enum Problem {
     /// NaN or infinity, and the codec has no word for them.
     NotFinite(&'static str),
     /// A number that the codec cannot keep to the last digit.
+    #[cfg(feature = "native")]
     OutOfRange(&'static str),
     /// More levels than could be read back.
     TooDeep { codec: &'static str, most: usize },
@@ -27,6 +28,7 @@ impl fmt::Display for Problem {
             Self::NotFinite(codec) => {
                 write!(f, "the codec `{codec}` has no NaN and no infinity; take `codec = \"cbor\"`, or an `Option`")
             }
+            #[cfg(feature = "native")]
             Self::OutOfRange(codec) => {
                 write!(f, "the codec `{codec}` has numbers of 38 digits from 1e-130 to 1e126; store a text instead")
             }

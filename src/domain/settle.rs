@@ -7,7 +7,7 @@ use crate::domain::id::RowKey;
 
 /// Why a tombstone stands in a row's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Kind {
     /// The session was signed out, revoked, emptied, or replaced by one that nobody signed in to.
     Ended,
     /// It got another ID, with the same privileges.
@@ -23,7 +23,7 @@ pub(crate) enum Stands {
     Absent,
     Live,
     Tombstone {
-        why: Ended,
+        kind: Kind,
         successor: Option<RowKey>,
         expired: bool,
     },
@@ -71,8 +71,8 @@ pub(crate) enum Settled {
 /// made a new row beside the tombstone.
 pub(crate) fn settle(stands: &Stands, listed: Listed, new_row: bool) -> Settled {
     match stands {
-        Stands::Tombstone { why, .. } if listed == Listed::Last => match (why, new_row) {
-            (Ended::Ended, false) => Settled::OwnEnd,
+        Stands::Tombstone { kind, .. } if listed == Listed::Last => match (kind, new_row) {
+            (Kind::Ended, false) => Settled::OwnEnd,
             _ => Settled::SeeNewRow,
         },
         stands => Settled::Fate { stored: listed != Listed::No, fate: fate(stands) },
@@ -84,10 +84,10 @@ pub(crate) fn fate(stands: &Stands) -> Fate {
         Stands::Absent => Fate::Absent,
         Stands::Live => Fate::Live,
         Stands::Undecodable => Fate::Undecodable,
-        Stands::Tombstone { why: Ended::Ended, expired: true, .. } => Fate::Absent,
+        Stands::Tombstone { kind: Kind::Ended, expired: true, .. } => Fate::Absent,
         Stands::Tombstone { expired: true, .. } => Fate::Expired,
-        Stands::Tombstone { why: Ended::Cycle, successor: Some(successor), .. } => Fate::Led(successor.clone()),
-        Stands::Tombstone { why: Ended::Login, .. } => Fate::Superseded,
+        Stands::Tombstone { kind: Kind::Cycle, successor: Some(successor), .. } => Fate::Led(successor.clone()),
+        Stands::Tombstone { kind: Kind::Login, .. } => Fate::Superseded,
         // A cycle's that names no successor, as another program can have written it, leads nowhere.
         Stands::Tombstone { .. } => Fate::Ended,
     }
@@ -147,9 +147,9 @@ mod tests {
         RowKey::stored("successor")
     }
 
-    fn tombstone(why: Ended, expired: bool) -> Stands {
-        let successor = (why != Ended::Ended).then(successor);
-        Stands::Tombstone { why, successor, expired }
+    fn tombstone(kind: Kind, expired: bool) -> Stands {
+        let successor = (kind != Kind::Ended).then(successor);
+        Stands::Tombstone { kind, successor, expired }
     }
 
     #[test]
@@ -195,10 +195,10 @@ mod tests {
     fn the_last_token_of_a_tombstone_says_whose_it_is() {
         for expired in [false, true] {
             for new_row in [false, true] {
-                for why in [Ended::Ended, Ended::Cycle, Ended::Login] {
-                    let own = settle(&tombstone(why, expired), Listed::Last, new_row);
-                    let end = why == Ended::Ended && !new_row;
-                    assert_eq!(own, if end { Settled::OwnEnd } else { Settled::SeeNewRow }, "{why:?}");
+                for kind in [Kind::Ended, Kind::Cycle, Kind::Login] {
+                    let own = settle(&tombstone(kind, expired), Listed::Last, new_row);
+                    let end = kind == Kind::Ended && !new_row;
+                    assert_eq!(own, if end { Settled::OwnEnd } else { Settled::SeeNewRow }, "{kind:?}");
                 }
             }
         }
@@ -208,13 +208,13 @@ mod tests {
     fn that_a_commit_is_stored_does_not_say_that_the_row_still_lives() {
         let cases = [
             (Stands::Live, Fate::Live),
-            (tombstone(Ended::Cycle, false), Fate::Led(successor())),
-            (tombstone(Ended::Login, false), Fate::Superseded),
-            (tombstone(Ended::Ended, false), Fate::Ended),
-            (tombstone(Ended::Ended, true), Fate::Absent),
-            (tombstone(Ended::Cycle, true), Fate::Expired),
-            (tombstone(Ended::Login, true), Fate::Expired),
-            (Stands::Tombstone { why: Ended::Cycle, successor: None, expired: false }, Fate::Ended),
+            (tombstone(Kind::Cycle, false), Fate::Led(successor())),
+            (tombstone(Kind::Login, false), Fate::Superseded),
+            (tombstone(Kind::Ended, false), Fate::Ended),
+            (tombstone(Kind::Ended, true), Fate::Absent),
+            (tombstone(Kind::Cycle, true), Fate::Expired),
+            (tombstone(Kind::Login, true), Fate::Expired),
+            (Stands::Tombstone { kind: Kind::Cycle, successor: None, expired: false }, Fate::Ended),
             (Stands::Absent, Fate::Absent),
             (Stands::Undecodable, Fate::Undecodable),
         ];

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_sdk_dynamodb::Client;
 
 use crate::config::{Config, Endpoint};
+use crate::domain::codec::Codec;
 use crate::domain::id::Handle;
 use crate::domain::policy::Policy;
 use crate::error::Error;
@@ -128,6 +129,10 @@ impl fmt::Debug for Sessions {
     }
 }
 
+/// From which size on data is compressed where nothing else is configured: less costs one write unit in any case.
+#[cfg(feature = "zstd")]
+const COMPRESS_ABOVE: crate::config::CompressAbove = crate::config::CompressAbove::bytes(1024);
+
 /// What the store has to be told of a configuration.
 fn settings(config: &Config, clock: Clock) -> Settings {
     Settings {
@@ -146,8 +151,35 @@ fn settings(config: &Config, clock: Clock) -> Settings {
             remember: config.remember,
             cookies: config.header.is_none(),
         },
-        payloads: Payloads::JSON,
+        payloads: payloads(config),
         clock,
+    }
+}
+
+/// How data is put into rows.
+fn payloads(config: &Config) -> Payloads {
+    let codec = match config.codec {
+        #[cfg(feature = "cbor")]
+        crate::config::Codec::Cbor => Codec::Cbor,
+        #[cfg(feature = "native")]
+        crate::config::Codec::Native => Codec::Native,
+        // The check at launch lets no codec through that is not compiled in.
+        _ => Codec::Json,
+    };
+    Payloads {
+        codec,
+        #[cfg(feature = "zstd")]
+        compress_above: config
+            .compress_above
+            .unwrap_or(COMPRESS_ABOVE)
+            .get()
+            .map(|size| size.try_into().unwrap_or(usize::MAX)),
+        #[cfg(feature = "encrypt")]
+        seal: (!config.seal_keys.is_empty()).then(|| {
+            crate::store::seal::Seal::new(
+                &config.seal_keys.iter().map(crate::config::SealKey::bytes).collect::<Vec<_>>(),
+            )
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::id::{RowKey, SessionId};
 use crate::domain::plan::{Means, Plan, plan};
-use crate::domain::settle::{Before, Ended, Fate, Listed, Settled, settle};
+use crate::domain::settle::{Before, Fate, Kind, Listed, Settled, settle};
 use crate::domain::state::{Attempted, Batch, Origin};
 use crate::domain::view::View;
 use crate::error::Error;
@@ -316,8 +316,8 @@ impl<'a> Run<'a> {
     /// How the new row of our own write is related to the one that the request came with.
     fn new_via(&self, tombstone: Option<&Row>) -> Via {
         match tombstone.map(|row| &row.body) {
-            Some(Body::Tombstone { why: Ended::Cycle, .. }) => self.at.place.via.max(Via::Cycles),
-            Some(Body::Tombstone { why: Ended::Login, .. }) => self.at.place.via.max(Via::Login),
+            Some(Body::Tombstone { kind: Kind::Cycle, .. }) => self.at.place.via.max(Via::Cycles),
+            Some(Body::Tombstone { kind: Kind::Login, .. }) => self.at.place.via.max(Via::Login),
             _ => Via::Created,
         }
     }

@@ -7,7 +7,6 @@ use crate::domain::codec::{Codec, Encoded};
 use crate::domain::data::Data;
 use crate::domain::id::RowKey;
 use crate::error::Error;
-use crate::store::ITEM_LIMIT;
 #[cfg(feature = "encrypt")]
 use crate::store::seal::Seal;
 
@@ -50,6 +49,7 @@ pub(crate) enum Unread {
 
 impl Payloads {
     /// Plain JSON, as where nothing is configured.
+    #[cfg(test)]
     pub(crate) const JSON: Self = Self {
         codec: Codec::Json,
         #[cfg(feature = "zstd")]
@@ -118,8 +118,9 @@ impl Payloads {
     fn seal(&self, key: &RowKey, bytes: Vec<u8>, word: &mut str) -> Result<AttributeValue, Error> {
         #[cfg(feature = "encrypt")]
         if let Some(seal) = &self.seal {
-            let sealed =
-                seal.close(&bytes, key, word).ok_or(Error::TooLarge { size: bytes.len(), limit: ITEM_LIMIT })?;
+            let sealed = seal
+                .close(&bytes, key, word)
+                .ok_or(Error::TooLarge { size: bytes.len(), limit: crate::store::ITEM_LIMIT })?;
             return Ok(AttributeValue::B(Blob::new(sealed)));
         }
         Ok(AttributeValue::B(Blob::new(bytes)))

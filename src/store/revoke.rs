@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use crate::domain::id::{Handle, RowKey};
-use crate::domain::settle::{Ended, Fate, Listed, fate};
+use crate::domain::settle::{Fate, Kind, Listed, fate};
 use crate::domain::token::Token;
 use crate::error::Error;
 use crate::store::attempt::Judge;
@@ -81,7 +81,7 @@ impl Store {
                 Some(Body::Live(row)) => Some(&row.extra),
                 _ => None,
             };
-            let tombstone = Tombstone { why: Ended::Ended, successor: None, token, ttl, version, extra };
+            let tombstone = Tombstone { kind: Kind::Ended, successor: None, token, ttl, version, extra };
             let found = match self.end(&key, By::Administrator, &tombstone, budget).await? {
                 Written::Done(old) => {
                     let now = now.timestamp();

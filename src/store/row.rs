@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::domain::id::RowKey;
 use crate::domain::policy::Policy;
-use crate::domain::settle::{Ended, Listed, Stands};
+use crate::domain::settle::{Kind, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::token::{Token, Tokens};
 use crate::error::Error;
@@ -69,7 +69,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
     Live(Arc<Stored>),
-    Tombstone { why: Ended, successor: Option<RowKey>, ender: Option<String> },
+    Tombstone { kind: Kind, successor: Option<RowKey>, ender: Option<String> },
     Undecodable(String),
     Newer(Newer),
 }
@@ -138,11 +138,11 @@ impl Row {
                     Self::decode_live(key, item, *ttl, &version, &tokens, payloads).unwrap_or_else(Body::Undecodable);
                 (Some(*ttl), body)
             }
-            (ttl, why, successor) => {
-                let why = match why {
-                    Some(AttributeValue::S(why)) if why == "login" => Ended::Login,
-                    Some(AttributeValue::S(why)) if why == "cycle" => Ended::Cycle,
-                    _ => Ended::Ended,
+            (ttl, kind, successor) => {
+                let kind = match kind {
+                    Some(AttributeValue::S(kind)) if kind == "login" => Kind::Login,
+                    Some(AttributeValue::S(kind)) if kind == "cycle" => Kind::Cycle,
+                    _ => Kind::Ended,
                 };
                 let successor = match successor {
                     Some(AttributeValue::S(successor)) => Some(RowKey::stored(&successor)),
@@ -150,7 +150,7 @@ impl Row {
                 };
                 let ender = string(&mut item, ENDER).ok().flatten();
                 // A tombstone without an end has none to wait for.
-                (ttl.as_ref().ok().copied().flatten().or(Some(0)), Body::Tombstone { why, successor, ender })
+                (ttl.as_ref().ok().copied().flatten().or(Some(0)), Body::Tombstone { kind, successor, ender })
             }
         };
         Self { body, tokens, version, ttl: until }
@@ -199,8 +199,8 @@ impl Row {
     pub(crate) fn stands(&self, policy: &Policy, now: i64) -> Stands {
         let expired = self.ttl.is_some_and(|ttl| ttl <= now);
         match &self.body {
-            Body::Tombstone { why, successor, .. } => {
-                Stands::Tombstone { why: *why, successor: successor.clone(), expired }
+            Body::Tombstone { kind, successor, .. } => {
+                Stands::Tombstone { kind: *kind, successor: successor.clone(), expired }
             }
             _ if expired => Stands::Absent,
             Body::Live(stored) if !policy.is_live(&stored.snapshot, now) => Stands::Absent,

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
-use crate::domain::settle::Ended;
+use crate::domain::settle::Kind;
 use crate::domain::token::Token;
 use crate::error::Error;
 use crate::store::Store;
@@ -40,6 +40,7 @@ pub(crate) enum Written {
 
 /// How a transaction over an old and a new row ended.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one a transaction, and not for long")]
 pub(crate) enum Transacted {
     /// `repeated`: perhaps by an earlier attempt, which may have been built upon.
     Done {
@@ -61,7 +62,7 @@ pub(crate) enum Checked {
 /// A tombstone to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Tombstone<'a> {
-    pub(crate) why: Ended,
+    pub(crate) kind: Kind,
     pub(crate) successor: Option<&'a RowKey>,
     pub(crate) token: Token,
     pub(crate) ttl: i64,
@@ -73,10 +74,10 @@ pub(crate) struct Tombstone<'a> {
 impl Tombstone<'_> {
     /// Puts it in the place of the row that meets the condition. The row keeps its tokens, whatever they are by now.
     fn bury(&self, mut on: Expression) -> Expression {
-        let why = match self.why {
-            Ended::Ended => "ended",
-            Ended::Cycle => "cycle",
-            Ended::Login => "login",
+        let why = match self.kind {
+            Kind::Ended => "ended",
+            Kind::Cycle => "cycle",
+            Kind::Login => "login",
         };
         on.put(ENDED, Some(text(why)));
         on.put(ENDER, Some(text(self.token.text())));

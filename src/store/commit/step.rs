@@ -6,7 +6,7 @@ use crate::domain::codec::Codec;
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
 use crate::domain::problem::Problem;
-use crate::domain::settle::{Ended, Listed, Stands};
+use crate::domain::settle::{Kind, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::{Attempted, Origin};
 use crate::domain::token::Tokens;
@@ -83,7 +83,7 @@ impl Run<'_> {
 
     pub(super) async fn end_emptied(&mut self) -> Result<Step, Error> {
         let (old, now) = (self.row(), self.store.now());
-        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(Ended::Ended, None) };
+        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(Kind::Ended, None) };
         self.attempted = Some(Attempted { new_row: false, told: None });
         match self.store.end_emptied(&old, &tombstone, now.timestamp(), self.budget).await? {
             Written::Done(_) => Ok(self.own_end(old.key.clone())),
@@ -104,12 +104,12 @@ impl Run<'_> {
     pub(super) async fn rotate(&mut self, times: Times, rotation: Rotation, view: &View) -> Result<Step, Error> {
         let (old, now) = (self.row(), self.store.now());
         let new = self.new_row(&times, view, Some((&old, rotation)))?;
-        let (why, via) = match rotation {
-            Rotation::Cycle => (Ended::Cycle, Via::Cycles),
-            Rotation::Login => (Ended::Login, Via::Login),
+        let (kind, via) = match rotation {
+            Rotation::Cycle => (Kind::Cycle, Via::Cycles),
+            Rotation::Login => (Kind::Login, Via::Login),
         };
         let via = self.at.place.via.max(via);
-        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(why, Some(&new.row.key)) };
+        let tombstone = Tombstone { extra: Some(&old.extra), ..self.tombstone(kind, Some(&new.row.key)) };
         self.attempted = Some(Attempted { new_row: true, told: None });
         let replaced = Replaced::Seen(&old);
         match self.store.replace(&old.key, replaced, &tombstone, &new, now.timestamp(), self.budget).await? {
@@ -130,7 +130,7 @@ impl Run<'_> {
         let mut known = self.at.place.row.clone();
         loop {
             let extra = known.as_ref().map(|row| &row.extra);
-            let tombstone = Tombstone { extra, ..self.tombstone(Ended::Ended, None) };
+            let tombstone = Tombstone { extra, ..self.tombstone(Kind::Ended, None) };
             self.attempted = Some(Attempted { new_row: false, told: None });
             match self.store.end(&key, By::Holder, &tombstone, self.budget).await? {
                 Written::Done(old) => {
@@ -172,9 +172,9 @@ impl Run<'_> {
         loop {
             let now = self.store.now().timestamp();
             let new = self.new_row(&times, view, None)?;
-            let (why, successor) = if view.login { (Ended::Login, Some(&new.row.key)) } else { (Ended::Ended, None) };
+            let (kind, successor) = if view.login { (Kind::Login, Some(&new.row.key)) } else { (Kind::Ended, None) };
             let extra = known.as_ref().map(|row| &row.extra);
-            let tombstone = Tombstone { extra, ..self.tombstone(why, successor) };
+            let tombstone = Tombstone { extra, ..self.tombstone(kind, successor) };
             let replaced = if undecodable { Replaced::Undecodable } else { Replaced::Live };
             self.attempted = Some(Attempted { new_row: true, told: None });
             match self.store.replace(&key, replaced, &tombstone, &new, now, self.budget).await? {
@@ -203,7 +203,7 @@ impl Run<'_> {
 
     /// Where whoever ends a session goes on: at the successor of another's tombstone, expired or not.
     fn successor(&mut self, found: Option<&Row>) -> Result<Option<RowKey>, Error> {
-        let Some(Row { body: Body::Tombstone { why, successor: Some(successor), .. }, .. }) = found else {
+        let Some(Row { body: Body::Tombstone { kind, successor: Some(successor), .. }, .. }) = found else {
             return Ok(None);
         };
         if found.is_some_and(|row| row.lists(self.batch.token) == Listed::Last) {
@@ -213,7 +213,7 @@ impl Run<'_> {
             // To say that it was done would be a lie.
             return Err(Error::unavailable("follow tombstones", TooManyHops));
         }
-        let over = if *why == Ended::Cycle { Via::Cycles } else { Via::Login };
+        let over = if *kind == Kind::Cycle { Via::Cycles } else { Via::Login };
         self.at.place.via = self.at.place.via.max(over);
         Ok(Some(successor.clone()))
     }
@@ -283,11 +283,11 @@ impl Run<'_> {
         self.store.prepare(row, None)
     }
 
-    fn tombstone<'t>(&self, why: Ended, successor: Option<&'t RowKey>) -> Tombstone<'t> {
+    fn tombstone<'t>(&self, kind: Kind, successor: Option<&'t RowKey>) -> Tombstone<'t> {
         let now = self.store.now();
         let seen = self.at.place.row.as_ref().map_or(Version(None), |row| row.version.clone());
         let ttl = now.timestamp() + self.store.settings.policy.tombstone;
-        Tombstone { why, successor, token: self.batch.token, ttl, version: seen.next(now), extra: None }
+        Tombstone { kind, successor, token: self.batch.token, ttl, version: seen.next(now), extra: None }
     }
 
     fn stands(&self, row: Option<&Row>) -> Stands {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks everything: the README's test command, formatting, lints, documentation, each feature alone, and the tests over
-# HTTP, against the engine's own server and against moto. What it starts it ends.
+# Checks everything: the README's test command, formatting, lints, documentation, each feature alone, the instructions of
+# the guard, and the tests over HTTP, against the engine's own server and against moto. What it starts it ends.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -75,6 +75,9 @@ done
 step "examples and the benchmark build"
 cargo build --examples
 cargo bench --no-run
+
+step "instructions beside the same routes by hand"
+utils/count.sh
 
 step "utils/create-table.sh, tried over HTTP"
 python3 -m venv "$work/venv"

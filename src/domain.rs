@@ -1,5 +1,6 @@
 //! What a session is, and what becomes of it: plain data, and the time as an argument.
 
+pub(crate) mod batch;
 #[cfg(feature = "cbor")]
 mod bytes;
 pub(crate) mod codec;

@@ -15,9 +15,10 @@ use crate::error::Error;
 use crate::store::attempt::Attempts;
 use crate::store::bucket::Bucket;
 use crate::store::budget::Budget;
+use crate::store::item::{ITEM_LIMIT, text};
 use crate::store::lock::RowLocks;
 use crate::store::place::{Loaded, Place, Via};
-use crate::store::row::{Body, ID, Row, text};
+use crate::store::row::{Body, ID, Row};
 use crate::store::settings::Settings;
 
 pub(crate) mod attempt;
@@ -28,20 +29,20 @@ pub(crate) mod commit;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 mod expression;
+pub(crate) mod item;
 mod lock;
 pub(crate) mod payload;
 pub(crate) mod place;
+mod prepared;
 pub(crate) mod revoke;
 pub(crate) mod row;
 #[cfg(feature = "encrypt")]
 pub(crate) mod seal;
 pub(crate) mod settings;
 pub(crate) mod table;
+mod tombstone;
 mod version;
 mod write;
-
-/// The most bytes that DynamoDB stores in an item.
-pub(crate) const ITEM_LIMIT: usize = 400 * 1024;
 
 /// How many tombstones are followed in a row; each is a rotation within the life of a tombstone.
 const MOST_HOPS: usize = 16;

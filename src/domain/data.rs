@@ -1,7 +1,12 @@
 //! The data of a session: keys, and values as they were encoded.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "native")]
+use std::collections::HashMap;
 
+#[cfg(feature = "cbor")]
+use crate::domain::codec::cbor;
+use crate::domain::codec::{Codec, Encoded, json};
 use crate::domain::text::Text;
 use crate::domain::value::Value;
 
@@ -32,8 +37,55 @@ impl Data {
         Some(&self.entries[at].1)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> + Clone {
         self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// Writes the data; values go in as they are. All are of this codec: no other can be in such a session.
+    pub(crate) fn join(&self, codec: Codec) -> Encoded {
+        match codec {
+            Codec::Json => Encoded::Text(json::join(self.iter().filter_map(|(key, value)| match value {
+                Value::Json(text) => Some((key, &**text)),
+                #[allow(unreachable_patterns, reason = "with one codec there are no others")]
+                _ => None,
+            }))),
+            #[cfg(feature = "cbor")]
+            Codec::Cbor => Encoded::Bytes(cbor::join(self.iter().filter_map(|(key, value)| match value {
+                Value::Cbor(bytes) => Some((key, &**bytes)),
+                _ => None,
+            }))),
+            #[cfg(feature = "native")]
+            Codec::Native => Encoded::Map(HashMap::from_iter(self.iter().filter_map(|(key, value)| match value {
+                Value::Native(value) => Some((key.as_str().to_owned(), (**value).clone())),
+                _ => None,
+            }))),
+        }
+    }
+
+    /// Splits what is stored into keys and values, and parses no value; the error says what is wrong without quoting data.
+    pub(crate) fn split(codec: Codec, encoded: Encoded) -> Result<Self, String> {
+        let json = |text: &str| {
+            let entries = json::split(text)?;
+            Ok(Self::new(entries.into_iter().map(|(key, text)| (key, Value::Json(text))).collect()))
+        };
+        match (codec, encoded) {
+            (Codec::Json, Encoded::Text(text)) => json(&text),
+            // Compressed or sealed, a text is bytes.
+            (Codec::Json, Encoded::Bytes(bytes)) => {
+                json(std::str::from_utf8(&bytes).map_err(|_| "`data` is not UTF-8".to_owned())?)
+            }
+            #[cfg(feature = "cbor")]
+            (Codec::Cbor, Encoded::Bytes(bytes)) => {
+                let entries = cbor::split(bytes)?;
+                Ok(Self::new(entries.into_iter().map(|(key, bytes)| (key, Value::Cbor(bytes))).collect()))
+            }
+            #[cfg(feature = "native")]
+            (Codec::Native, Encoded::Map(map)) => {
+                Ok(Self::new(map.into_iter().map(|(key, value)| (key.into(), Value::Native(value.into()))).collect()))
+            }
+            #[allow(unreachable_patterns, reason = "with one codec there are no others")]
+            (codec, _) => Err(format!("`data` is not as the codec `{}` writes it", codec.name())),
+        }
     }
 
     /// The data with changes over it.
@@ -57,7 +109,6 @@ impl Data {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::codec::json;
 
     fn entry(key: &str, value: &str) -> (Text, Value) {
         (Text::from(key), Value::Json(Text::from(value)))
@@ -76,6 +127,6 @@ mod tests {
         let new = |value: &str| Some(Value::Json(Text::from(value)));
         let changes = [("a", new("4")), ("b", None), ("d", new("5")), ("e", None), ("g", new("6"))];
         let merged = data.merged(&changes.into_iter().map(|(key, value)| (Text::from(key), value)).collect());
-        assert_eq!(json::join(&merged), r#"{"a":4,"d":5,"f":3,"g":6}"#);
+        assert_eq!(merged.join(Codec::Json), Encoded::Text(r#"{"a":4,"d":5,"f":3,"g":6}"#.into()));
     }
 }

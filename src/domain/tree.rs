@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::codec::{Codec, json};
-use crate::domain::value::Value;
-
 /// The most levels that are looked into; what is deeper, another program wrote, and is compared as it is spelt.
 pub(crate) const MOST_LEVELS: usize = 256;
 
@@ -25,33 +22,27 @@ pub(crate) enum Scalar {
     /// JSON's string, without its escapes.
     Text(String),
     #[cfg(feature = "cbor")]
-    Cbor(crate::domain::codec::cbor::Scalar),
+    Cbor(CborScalar),
     #[cfg(feature = "native")]
     Native(serde_dynamo::AttributeValue),
 }
 
+/// A scalar of CBOR. Equal is what means the same: NaN too, for what is stored is compared, not computed with.
+#[cfg(feature = "cbor")]
+#[derive(Clone, Debug)]
+pub(crate) struct CborScalar(pub(crate) ciborium::Value);
+
+#[cfg(feature = "cbor")]
+impl PartialEq for CborScalar {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (ciborium::Value::Float(this), ciborium::Value::Float(other)) => this.to_bits() == other.to_bits(),
+            (this, other) => this == other,
+        }
+    }
+}
+
 impl Tree {
-    pub(crate) fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Json(text) => json::tree(text, MOST_LEVELS),
-            #[cfg(feature = "cbor")]
-            Value::Cbor(bytes) => crate::domain::codec::cbor::tree(bytes),
-            #[cfg(feature = "native")]
-            Value::Native(value) => crate::domain::codec::native::tree(value, MOST_LEVELS),
-        }
-    }
-
-    /// The value that says this.
-    pub(crate) fn encode(&self, codec: Codec) -> Option<Value> {
-        match codec {
-            Codec::Json => json::write(self).map(|text| Value::Json(text.into())),
-            #[cfg(feature = "cbor")]
-            Codec::Cbor => crate::domain::codec::cbor::write(self).map(|bytes| Value::Cbor(bytes.into())),
-            #[cfg(feature = "native")]
-            Codec::Native => crate::domain::codec::native::write(self).map(|value| Value::Native(value.into())),
-        }
-    }
-
     /// Merges what two requests made of one value: objects key by key, lists that both only appended to, equal changes once.
     /// `None` where both changed the same in different ways.
     pub(crate) fn merge(base: &Self, ours: &Self, theirs: &Self) -> Option<Self> {
@@ -100,6 +91,7 @@ fn merge_part(base: Option<&Tree>, ours: Option<&Tree>, theirs: Option<&Tree>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::codec::json;
 
     fn tree(text: &str) -> Tree {
         json::tree(text, MOST_LEVELS).expect("JSON")

@@ -10,7 +10,7 @@ use crate::domain::bytes::Bytes;
 use crate::domain::codec::{Codec, json};
 use crate::domain::problem::Problem;
 use crate::domain::text::Text;
-use crate::domain::tree::Tree;
+use crate::domain::tree::{MOST_LEVELS, Tree};
 
 /// A value stays as it was encoded: it is parsed where the application reads it, and written back as it came.
 #[derive(Clone)]
@@ -62,6 +62,28 @@ impl Value {
         }
     }
 
+    /// Takes the value apart; `None` where it is too deep, or broken.
+    pub(crate) fn tree(&self) -> Option<Tree> {
+        match self {
+            Self::Json(text) => json::tree(text, MOST_LEVELS),
+            #[cfg(feature = "cbor")]
+            Self::Cbor(bytes) => crate::domain::codec::cbor::tree(bytes),
+            #[cfg(feature = "native")]
+            Self::Native(value) => crate::domain::codec::native::tree(value, MOST_LEVELS),
+        }
+    }
+
+    /// The value that says what was taken apart.
+    pub(crate) fn of_tree(codec: Codec, tree: &Tree) -> Option<Self> {
+        match codec {
+            Codec::Json => json::write(tree).map(|text| Self::Json(text.into())),
+            #[cfg(feature = "cbor")]
+            Codec::Cbor => crate::domain::codec::cbor::write(tree).map(|bytes| Self::Cbor(bytes.into())),
+            #[cfg(feature = "native")]
+            Codec::Native => crate::domain::codec::native::write(tree).map(|value| Self::Native(value.into())),
+        }
+    }
+
     /// Whether both were encoded to the same.
     fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -79,7 +101,7 @@ impl Value {
 /// Equal is what means the same: `{"a":1,"b":2}` and `{"b": 2, "a": 1}` do.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
-        self.is(other) || Tree::of(self).is_some_and(|this| Some(this) == Tree::of(other))
+        self.is(other) || self.tree().is_some_and(|this| Some(this) == other.tree())
     }
 }
 

@@ -12,11 +12,12 @@ use crate::domain::id::Handle;
 use crate::domain::policy::Policy;
 use crate::error::Error;
 use crate::session::registry::{Counters, Registry};
+use crate::store::Store;
 use crate::store::client::{Connect, Target};
+use crate::store::item::ITEM_LIMIT;
 use crate::store::payload::Payloads;
 use crate::store::settings::{Clock, Settings};
 use crate::store::table::{self, TableStatus};
-use crate::store::{ITEM_LIMIT, Store};
 
 /// The sessions of an application, in managed state: reached by `&State<Sessions>` in a route and by
 /// `rocket.state::<Sessions>()` elsewhere. Cloning is cheap.

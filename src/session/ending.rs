@@ -1,26 +1,28 @@
 //! The ending of a request: how its session's log reaches the table, at the response, when asked, when the last holder
 //! drops, and within a second of a change after the head. Here it is decided what the client is told.
 
+mod access;
 mod cell;
+mod cut_off;
+mod load;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
-use crate::domain::codec::Codec;
-use crate::domain::id::{Handle, SessionId};
-use crate::domain::log::{Garbage, Holder, Op};
-use crate::domain::state::{Batch, Origin};
-use crate::domain::update;
-use crate::domain::view::View;
+use crate::domain::batch::Batch;
+use crate::domain::id::SessionId;
+use crate::domain::state::Origin;
 use crate::error::{Chain, Error};
 use crate::session::ending::cell::{Cell, Held, Phase};
-use crate::session::registry::{Counters, Registry};
+use crate::session::ending::cut_off::CutOff;
+use crate::session::registry::{Counters, InUse, Registry};
 use crate::store::budget::Budget;
-use crate::store::commit::{Committed, Job};
+use crate::store::commit::outcome::{Committed, Job};
 use crate::store::place::Loaded;
 
 pub(crate) use crate::session::ending::cell::Told;
@@ -51,7 +53,7 @@ pub(crate) struct Finished {
 
 impl Ending {
     /// `head_sent`: the session is first used when the head cannot be changed any more.
-    pub(crate) fn new(
+    fn new(
         registry: &Arc<Registry>,
         id: Option<SessionId>,
         loaded: Loaded,
@@ -61,7 +63,7 @@ impl Ending {
     ) -> Arc<Self> {
         let phase = if head_sent { Phase::Closed } else { Phase::Open };
         Arc::new_cyclic(|this: &Weak<Self>| Self {
-            number: registry.hold(this),
+            number: registry.hold(this.clone()),
             registry: registry.clone(),
             runtime: Runtime::current(),
             budget,
@@ -70,170 +72,51 @@ impl Ending {
         })
     }
 
-    /// Which request this is, for closures that run again.
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Locks the parts, the view as new as the log. What has to be replayed for it is replayed without the lock.
-    fn fresh(&self) -> Held<'_> {
-        loop {
-            let cell = self.cell.lock();
-            // A closure that runs again sees its session as it was.
-            let Some(replay) = cell.state.replay().filter(|_| !update::runs_again(self.number)) else { return cell };
-            drop(cell);
-            let view = replay.view();
-            self.cell.lock().state.replayed(&replay, view);
-        }
-    }
-
-    /// Looks at the session: the row that was loaded, with the log over it. No code of the application's may run in `look`.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&View) -> T) -> T {
-        look(self.fresh().state.view())
-    }
-
-    /// Looks at the session, and at the number of the next operation.
-    pub(super) fn look_before<T>(&self, look: impl FnOnce(&View) -> T) -> (T, u64) {
-        let cell = self.fresh();
-        (look(cell.state.view()), cell.state.next())
-    }
-
-    /// How values of this session are encoded.
-    pub(super) fn codec(&self) -> Codec {
-        self.cell.lock().state.codec()
-    }
-
-    pub(super) fn origin(&self) -> Origin {
-        self.cell.lock().state.origin().clone()
-    }
-
-    pub(super) fn id(&self) -> Option<SessionId> {
-        self.fresh().current_id()
-    }
-
-    pub(super) fn handle(&self) -> Option<Handle> {
-        self.fresh().handle(&self.registry)
-    }
-
-    /// Fails where a value could not be stored.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        self.fresh().allows(&Op::SetTtl(None)).map(|_| ())
-    }
-
-    /// Appends an operation; its number takes it back.
-    pub(super) fn append(self: &Arc<Self>, holder: Holder, op: Op) -> Result<u64, Error> {
-        self.append_as(holder, |_, _| Some(op)).map(|number| number.unwrap_or(u64::MAX))
-    }
-
-    /// Appends the operation that `make` says of the view and the number of the next operation, under one lock; `None`
-    /// where it says none.
-    pub(super) fn append_as(
-        self: &Arc<Self>,
-        holder: Holder,
-        make: impl FnOnce(&View, u64) -> Option<Op>,
-    ) -> Result<Option<u64>, Error> {
-        if update::runs_again(self.number) {
-            return Ok(Some(u64::MAX));
-        }
-        let (number, waste, refused) = {
-            let mut cell = self.fresh();
-            let number = cell.state.next();
-            let Some(op) = make(cell.state.view(), number) else { return Ok(None) };
-            match cell.allows(&op) {
-                Ok(true) => {
-                    let waste = cell.state.push(op, holder);
-                    self.arm(&mut cell);
-                    (Ok(number), waste, None)
-                }
-                Ok(false) => (Ok(u64::MAX), Garbage::default(), Some(op)),
-                Err(error) => (Err(error), Garbage::default(), Some(op)),
-            }
-        };
-        drop((waste, refused));
-        update::appended(self.number);
-        number.map(Some)
-    }
-
-    /// Takes an operation back, where no commit has taken it along.
-    pub(super) fn withdraw(&self, number: u64) {
-        let waste = self.cell.lock().withdraw(number);
-        drop(waste);
-    }
-
-    pub(super) fn skip_renewal(&self) {
-        self.cell.lock().renew = false;
-    }
-
-    /// Another handle of the session.
-    pub(super) fn hold(&self, clone: bool) -> Holder {
-        self.cell.lock().holders.add(clone)
-    }
-
-    /// A handle drops; the last one of a request that is over starts the flush.
-    pub(super) fn dropped(self: &Arc<Self>, holder: Holder) {
-        let (last, waste) = {
-            let mut cell = self.cell.lock();
-            cell.holders.remove(holder);
-            let panics = std::thread::panicking() && !self.registry.commit_on_error;
-            let waste = panics.then(|| cell.drop_of(holder));
-            (cell.holders.count == 0 && cell.phase == Phase::Closed, waste)
-        };
-        if waste.as_ref().is_some_and(|waste| !waste.is_empty()) {
-            Counters::count(&self.registry.counters.dropped, 1);
-            log::warn!("session {}: the changes of a holder were dropped, because it panicked", self.name());
-        }
-        drop(waste);
-        if last {
-            self.flush_late();
-        }
-    }
-
     /// Commits what the log holds now, and waits for it.
     pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
-        let until = {
+        let (until, losses) = {
             let cell = self.cell.lock();
-            if !cell.has_work(&self.registry) {
+            if !cell.has_work(&self.registry.store) {
                 return Ok(());
             }
-            cell.state.next()
+            (cell.state.next(), cell.losses())
         };
-        self.run(move |this| async move { this.commit(until).await }).await
+        self.run(Box::pin(self.clone().commit(until))).await?;
+        // Another's commit may have taken it along, and given it up.
+        self.cell.lock().lost_since(losses)
     }
 
     /// Runs a commit in a task of its own, which goes on when the caller is cancelled and which the shutdown waits for.
-    async fn run<F, Fut>(self: &Arc<Self>, commit: F) -> Result<(), Error>
-    where
-        F: FnOnce(Arc<Self>) -> Fut,
-        Fut: Future<Output = Result<(), Error>> + Send + 'static,
-    {
-        let task = self.spawn(commit(self.clone()));
+    async fn run(self: &Arc<Self>, commit: BoxFuture<'static, Result<(), Error>>) -> Result<(), Error> {
+        let task = self.spawn(commit);
         task.await.unwrap_or_else(|panicked| Err(Error::unavailable("flush", panicked)))
     }
 
-    fn spawn<Fut>(self: &Arc<Self>, commit: Fut) -> JoinHandle<Fut::Output>
+    /// Boxed by the caller: what is moved on is a pointer, and not the commit.
+    fn spawn<T>(self: &Arc<Self>, commit: BoxFuture<'static, T>) -> JoinHandle<T>
     where
-        Fut: Future + Send + 'static,
-        Fut::Output: Send,
+        T: Send + 'static,
     {
-        let write = CutOff { session: self.clone(), done: false };
+        let this = self.clone();
+        let write = CutOff::new(move || this.report_cut_off());
         let commit = async move {
             // Captured whole: it reports also a write that was never polled.
-            let mut write = write;
+            let write = write;
             let result = commit.await;
-            write.done = true;
+            write.done();
             result
         };
-        self.runtime.spawn(self.registry.tracker.track_future(Box::pin(commit)))
+        self.runtime.spawn(self.registry.tracker.track_future(commit))
     }
 
     /// Commits all operations before this number.
-    async fn commit(self: &Arc<Self>, until: u64) -> Result<(), Error> {
+    async fn commit(self: Arc<Self>, until: u64) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         self.commit_in_turn(until).await
     }
 
     async fn commit_in_turn(self: &Arc<Self>, until: u64) -> Result<(), Error> {
-        if !self.cell.lock().has_work(&self.registry) {
+        if !self.cell.lock().has_work(&self.registry.store) {
             return Ok(());
         }
         loop {
@@ -326,13 +209,13 @@ impl Ending {
             let mut cell = self.cell.lock();
             cell.phase = Phase::Finishing;
             let waste = failed.then(|| cell.discard());
-            (cell.has_work(&self.registry), waste)
+            (cell.has_work(&self.registry.store), waste)
         };
         drop(waste);
         let mut result = Ok(());
         loop {
             if busy {
-                result = self.run(move |this| async move { this.commit_last(failed).await }).await;
+                result = self.run(Box::pin(self.clone().commit_last(failed))).await;
             }
             let mut cell = self.fresh();
             // What a commit left of a session that it ended needs another row, and that another word.
@@ -354,7 +237,7 @@ impl Ending {
     }
 
     /// The commit before the head: it waits for one that is under way, also one whose caller gave up.
-    async fn commit_last(self: &Arc<Self>, failed: bool) -> Result<(), Error> {
+    async fn commit_last(self: Arc<Self>, failed: bool) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         if failed {
             let waste = self.cell.lock().discard();
@@ -366,9 +249,7 @@ impl Ending {
         };
         let Err(error) = self.commit_in_turn(until).await else { return Ok(()) };
         let what = if changed { "could not be stored" } else { "could not be refreshed" };
-        self.log_failure(what, &error);
-        let waste = self.cell.lock().give_up(until);
-        drop(waste);
+        self.give_up(until, what, &error);
         // Nothing of the application's is lost by a refresh that failed; the next request tries again.
         if changed { Err(error) } else { Ok(()) }
     }
@@ -387,14 +268,6 @@ impl Ending {
         drop(waste);
         if left {
             self.flush_late();
-        }
-    }
-
-    /// Stores at the shutdown what a session that is still held has changed, and abandons a request that was cut off.
-    pub(crate) async fn shut_down(self: &Arc<Self>) {
-        self.abandon();
-        if let Err(error) = self.flush().await {
-            self.log_failure("could not be stored at the shutdown", &error);
         }
     }
 
@@ -417,20 +290,27 @@ impl Ending {
     fn flush_late(self: &Arc<Self>) {
         let until = {
             let cell = self.cell.lock();
-            if !cell.has_work(&self.registry) {
+            if !cell.has_work(&self.registry.store) {
                 return;
             }
             cell.state.next()
         };
-        let this = self.clone();
-        let late = self.spawn(async move {
-            if let Err(error) = this.commit(until).await {
-                this.log_failure("could not be stored after its response", &error);
-                let waste = this.cell.lock().give_up(until);
-                drop(waste);
-            }
-        });
+        let late = self.spawn(Box::pin(self.clone().commit_late(until)));
         self.cell.lock().late = Some(late);
+    }
+
+    async fn commit_late(self: Arc<Self>, until: u64) {
+        let _turn = self.turn.lock().await;
+        if let Err(error) = self.commit_in_turn(until).await {
+            self.give_up(until, "could not be stored after its response", &error);
+        }
+    }
+
+    /// Gives up what a failed commit took along, and nothing that was appended since; the turn at the commits is held.
+    fn give_up(&self, until: u64, what: &str, error: &Error) {
+        self.log_failure(what, error);
+        let waste = self.cell.lock().give_up(until, error);
+        drop(waste);
     }
 
     /// Stores what a streamed body has changed, when it ends; whoever else holds the session keeps nothing back.
@@ -439,11 +319,9 @@ impl Ending {
         self.cell.lock().late.take()
     }
 
-    fn name(&self) -> String {
-        let mut cell = self.cell.lock();
-        let handle = cell.handle(&self.registry);
-        let brought = || cell.id.map(|id| self.registry.store.row_key(&id).handle());
-        handle.or_else(brought).map_or_else(|| "without a row".to_owned(), |handle| handle.to_string())
+    fn report_cut_off(&self) {
+        Counters::count(&self.registry.counters.cut_off, 1);
+        log::error!("session {}: a write was cut off; nobody knows whether it reached the table", self.name());
     }
 
     fn log_failure(&self, what: &str, error: &Error) {
@@ -451,25 +329,19 @@ impl Ending {
     }
 }
 
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.registry.release(self.number);
+impl InUse for Ending {
+    fn shut_down(self: Arc<Self>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            self.abandon();
+            if let Err(error) = self.flush().await {
+                self.log_failure("could not be stored at the shutdown", &error);
+            }
+        })
     }
 }
 
-/// Reports a write that was dropped before it ended, even when it was never polled: the runtime was torn down.
-struct CutOff {
-    session: Arc<Ending>,
-    done: bool,
-}
-
-impl Drop for CutOff {
+impl Drop for Ending {
     fn drop(&mut self) {
-        if !self.done && !std::thread::panicking() {
-            let counters = &self.session.registry.counters;
-            Counters::count(&counters.cut_off, 1);
-            let name = self.session.name();
-            log::error!("session {name}: a write was cut off; nobody knows whether it reached the table");
-        }
+        self.registry.release(self.number);
     }
 }

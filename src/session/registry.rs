@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
-use crate::domain::id::SessionId;
-use crate::error::{Chain, Error};
-use crate::session::ending::Ending;
 use crate::store::Store;
 use crate::store::budget::Budget;
-use crate::store::place::Loaded;
+
+/// A session in use, as the shutdown knows it.
+pub(crate) trait InUse: Send + Sync {
+    /// Stores what it holds, or abandons a request that was cut off.
+    fn shut_down(self: Arc<Self>) -> BoxFuture<'static, ()>;
+}
 
 /// Nothing of it is state that a second node would have to know.
 pub(crate) struct Registry {
@@ -26,7 +29,7 @@ pub(crate) struct Registry {
     /// Changes are stored although their request failed.
     pub(crate) commit_on_error: bool,
     /// The sessions in use, for the shutdown to write what is still held then.
-    held: Mutex<HashMap<u64, Weak<Ending>>>,
+    held: Mutex<HashMap<u64, Weak<dyn InUse>>>,
     next: AtomicU64,
 }
 
@@ -64,38 +67,10 @@ impl Registry {
         Budget::new(self.deadline)
     }
 
-    /// Loads the session of a request. `anonymous`: where the store cannot be asked, the request goes on without it.
-    pub(crate) async fn load(
-        self: &Arc<Self>,
-        id: Option<SessionId>,
-        head_sent: bool,
-        anonymous: bool,
-    ) -> Result<Arc<Ending>, Error> {
-        let budget = self.budget();
-        let Some(id) = id else { return Ok(Ending::new(self, None, Loaded::FRESH, budget, head_sent, None)) };
-        Counters::count(&self.counters.loads, 1);
-        let spending = budget.spend();
-        let loaded = self.store.load(&id, &budget).await;
-        drop(spending);
-        match loaded {
-            Ok(loaded) => Ok(Ending::new(self, Some(id), loaded, budget, head_sent, None)),
-            Err(error) => {
-                Counters::count(&self.counters.failed, 1);
-                let key = self.store.row_key(&id);
-                log::error!("session {} could not be loaded: {}", key.handle(), Chain(&error));
-                if !anonymous {
-                    return Err(error);
-                }
-                let loaded = Loaded::unavailable(key);
-                Ok(Ending::new(self, Some(id), loaded, budget, head_sent, Some(error)))
-            }
-        }
-    }
-
     /// Registers a session in use; the number takes it off again. No request has the number 0.
-    pub(super) fn hold(&self, session: &Weak<Ending>) -> u64 {
+    pub(super) fn hold(&self, session: Weak<dyn InUse>) -> u64 {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        self.held.lock().insert(number, session.clone());
+        self.held.lock().insert(number, session);
         number
     }
 
@@ -104,7 +79,7 @@ impl Registry {
     }
 
     /// The sessions in use now.
-    pub(crate) fn in_use(&self) -> Vec<Arc<Ending>> {
+    pub(crate) fn in_use(&self) -> Vec<Arc<dyn InUse>> {
         self.held.lock().values().filter_map(Weak::upgrade).collect()
     }
 }

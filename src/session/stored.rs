@@ -158,12 +158,12 @@ where
     fn over(&self, theirs: Option<&Value>) -> Result<Value, Error> {
         let typed = read::<T>(theirs)?;
         let theirs = write(self.codec, &typed)?;
-        let trees = (Tree::of(&self.base), Tree::of(&self.ours), Tree::of(&theirs));
+        let trees = (self.base.tree(), self.ours.tree(), theirs.tree());
         let merged = match &trees {
             (Some(base), Some(ours), Some(theirs)) => Tree::merge(base, ours, theirs),
             _ => None,
         };
-        if let Some(value) = merged.and_then(|tree| tree.encode(self.codec)) {
+        if let Some(value) = merged.and_then(|tree| Value::of_tree(self.codec, &tree)) {
             return Ok(value);
         }
         let merged = T::merge(&read::<T>(Some(&self.base))?, &read::<T>(Some(&self.ours))?, &typed);

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::store::row::{DATA, MODIFIED, TTL, number};
+use crate::store::item::number;
+use crate::store::row::{DATA, MODIFIED, TTL};
 use crate::store::version::Version;
 
 /// No row stands there; a tombstone, expired or not, is a row.

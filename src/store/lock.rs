@@ -92,8 +92,8 @@ impl Drop for Waiting<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::item::Item;
     use crate::store::payload::Payloads;
-    use crate::store::row::Item;
 
     #[tokio::test]
     async fn a_turn_hands_on_what_it_left_and_an_idle_row_is_forgotten() {

@@ -60,7 +60,7 @@ impl Payloads {
 
     pub(crate) fn write(&self, key: &RowKey, codec: Codec, data: &Data) -> Result<Payload, Error> {
         let mut word = codec.name().to_owned();
-        let value = match codec.join(data) {
+        let value = match data.join(codec) {
             Encoded::Text(text) => match self.shrink(text.into_bytes(), &mut word)? {
                 // Neither compressed nor sealed, it stays the text that the Flask package writes.
                 bytes if word == "json" => {
@@ -120,7 +120,7 @@ impl Payloads {
         if let Some(seal) = &self.seal {
             let sealed = seal
                 .close(&bytes, key, word)
-                .ok_or(Error::TooLarge { size: bytes.len(), limit: crate::store::ITEM_LIMIT })?;
+                .ok_or(Error::TooLarge { size: bytes.len(), limit: crate::store::item::ITEM_LIMIT })?;
             return Ok(AttributeValue::B(Blob::new(sealed)));
         }
         Ok(AttributeValue::B(Blob::new(bytes)))
@@ -153,7 +153,7 @@ impl Payloads {
                 way => return Err(Unread::Unknown(way.to_owned())),
             });
         }
-        codec.split(encoded).map(|data| (codec, data)).map_err(Unread::Undecodable)
+        Data::split(codec, encoded).map(|data| (codec, data)).map_err(Unread::Undecodable)
     }
 
     #[cfg(feature = "encrypt")]

@@ -9,9 +9,11 @@ use crate::error::Error;
 use crate::store::attempt::Judge;
 use crate::store::budget::Budget;
 use crate::store::commit::TooManyHops;
-use crate::store::row::{Body, ID, Row, text};
+use crate::store::item::text;
+use crate::store::row::{Body, ID, Row};
+use crate::store::tombstone::Tombstone;
 use crate::store::version::Version;
-use crate::store::write::{By, Tombstone, Written};
+use crate::store::write::{By, Written};
 use crate::store::{MOST_HOPS, Store};
 
 impl Judge for ScanError {}

@@ -1,6 +1,5 @@
 //! A row of the table, to and from DynamoDB's attributes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,11 +10,9 @@ use crate::domain::settle::{Kind, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::token::{Token, Tokens};
 use crate::error::Error;
+use crate::store::item::{Item, number, text, value_size};
 use crate::store::payload::{Payload, Payloads, Unread, feature_of};
 use crate::store::version::Version;
-
-/// The attributes of an item.
-pub(crate) type Item = HashMap<String, AttributeValue>;
 
 pub(crate) const ID: &str = "id";
 pub(crate) const MODIFIED: &str = "modified";
@@ -88,14 +85,6 @@ impl Newer {
             Self::Codec(codec) => Error::UnknownCodec { codec: codec.clone(), feature: feature_of(codec) },
         }
     }
-}
-
-pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-pub(crate) fn number(value: i64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }
 
 fn string(item: &mut Item, name: &str) -> Result<Option<String>, String> {
@@ -252,25 +241,5 @@ impl Stored {
         ];
         item.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         item
-    }
-}
-
-/// The size of an item as DynamoDB counts it, in bytes: names and values, UTF-8.
-pub(crate) fn size<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a AttributeValue)>) -> usize {
-    attributes.into_iter().map(|(name, value)| name.len() + value_size(value)).sum()
-}
-
-pub(crate) fn value_size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) => text.len(),
-        // About one byte for two digits and one more; the text is never shorter.
-        AttributeValue::N(number) => number.len() + 1,
-        AttributeValue::B(bytes) => bytes.as_ref().len(),
-        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
-        AttributeValue::Ns(numbers) => numbers.iter().map(|number| number.len() + 1).sum(),
-        AttributeValue::Bs(list) => list.iter().map(|bytes| bytes.as_ref().len()).sum(),
-        AttributeValue::L(list) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
-        AttributeValue::M(map) => 3 + map.iter().map(|(k, v)| 1 + k.len() + value_size(v)).sum::<usize>(),
-        _ => 1,
     }
 }

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
-use crate::store::row::text;
+use crate::store::item::text;
 
 /// The `modified` of a row as it stands there: the version that a write's condition compares.
 #[derive(Clone, Debug, PartialEq)]

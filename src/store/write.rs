@@ -1,7 +1,5 @@
 //! The writes of the store: each names its condition, and a failed condition says which row stands there.
 
-use std::sync::Arc;
-
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -13,19 +11,19 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
-use crate::domain::settle::Kind;
 use crate::domain::token::Token;
 use crate::error::Error;
 use crate::store::Store;
 use crate::store::attempt::{Answer, Judge};
 use crate::store::budget::Budget;
 use crate::store::expression::{Expression, NEW};
+use crate::store::item::{Item, number, text};
 use crate::store::payload::Payload;
+use crate::store::prepared::Prepared;
 use crate::store::row::{
-    CODEC, COOKIE, DATA, ENDED, ENDER, HANDLE, ID, Item, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, Row, STARTED,
-    SUCCESSOR, Stored, TOKENS, TTL, number, size, text, value_size,
+    CODEC, COOKIE, DATA, ID, LIFETIME, MODIFIED, PRINCIPAL, REMEMBER, Row, STARTED, Stored, TOKENS, TTL,
 };
-use crate::store::version::Version;
+use crate::store::tombstone::Tombstone;
 
 const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
@@ -57,43 +55,6 @@ pub(crate) enum Transacted {
 pub(crate) enum Checked {
     Passed,
     Failed(Option<Row>),
-}
-
-/// A tombstone to be written.
-#[derive(Clone, Debug)]
-pub(crate) struct Tombstone<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) successor: Option<&'a RowKey>,
-    pub(crate) token: Token,
-    pub(crate) ttl: i64,
-    pub(crate) version: Version,
-    /// The attributes of other programs that the row is known to have.
-    pub(crate) extra: Option<&'a Item>,
-}
-
-impl Tombstone<'_> {
-    /// Puts it in the place of the row that meets the condition. The row keeps its tokens, whatever they are by now.
-    fn bury(&self, mut on: Expression) -> Expression {
-        let why = match self.kind {
-            Kind::Ended => "ended",
-            Kind::Cycle => "cycle",
-            Kind::Login => "login",
-        };
-        on.put(ENDED, Some(text(why)));
-        on.put(ENDER, Some(text(self.token.text())));
-        on.put(TTL, Some(number(self.ttl)));
-        on.put(MODIFIED, self.version.0.clone());
-        if let Some(successor) = self.successor {
-            on.put(SUCCESSOR, Some(text(successor.as_str())));
-        }
-        for name in [DATA, CODEC, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE, HANDLE] {
-            on.put(name, None);
-        }
-        for name in self.extra.into_iter().flat_map(Item::keys) {
-            on.remove_foreign(name);
-        }
-        on
-    }
 }
 
 /// The condition on the row that a new one takes the place of.
@@ -352,92 +313,5 @@ impl Store {
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.attempts.send(action, budget.deadline(), request).await
-    }
-}
-
-/// A row to be written, with its data where that is to be written.
-#[derive(Clone, Debug)]
-pub(crate) struct Prepared {
-    pub(crate) row: Arc<Stored>,
-    pub(crate) payload: Option<Payload>,
-}
-
-impl Store {
-    /// Encodes the data of a row to be written, where it is not that of `old`. Refuses a row over the limit before DynamoDB
-    /// is asked, and warns once when one comes near.
-    pub(super) fn prepare(&self, mut row: Stored, old: Option<&Stored>) -> Result<Prepared, Error> {
-        let same = old.filter(|old| old.snapshot.data == row.snapshot.data);
-        let payload = match same {
-            Some(old) => {
-                (row.data_size, row.word) = (old.data_size, old.word.clone());
-                None
-            }
-            None => {
-                let payload = self.settings.payloads.write(&row.key, row.snapshot.codec, &row.snapshot.data)?;
-                (row.data_size, row.word) = (value_size(&payload.value), payload.word.clone());
-                Some(payload)
-            }
-        };
-        self.check_size(row.size())?;
-        Ok(Prepared { row: Arc::new(row), payload })
-    }
-}
-
-impl Stored {
-    /// The size of the row's item, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        let (snapshot, data) = (&*self.snapshot, self.data_size);
-        let digits = |number: i64| number.to_string().len() + 1;
-        let optional = [
-            (LIFETIME, snapshot.lifetime.map(digits)),
-            (REMEMBER, snapshot.remember.map(|_| 1)),
-            (COOKIE, snapshot.cookie.map(digits)),
-            (PRINCIPAL, snapshot.principal.as_ref().map(|principal| principal.len())),
-            (HANDLE, (self.handle != self.key).then(|| self.handle.as_str().len())),
-            (CODEC, self.word.as_ref().map(String::len)),
-        ];
-        let optional = optional.iter().filter_map(|(name, size)| Some(name.len() + (*size)?)).sum::<usize>();
-        let fixed = [ID, DATA, TTL, STARTED, TOKENS].iter().map(|name| name.len()).sum::<usize>();
-        let values = self.key.as_str().len() + data + digits(snapshot.ttl) + digits(snapshot.started);
-        let version = self.version.0.as_ref().map_or(0, |version| size([(MODIFIED, version)]));
-        let extra = size(self.extra.iter().map(|(name, value)| (name.as_str(), value)));
-        fixed + values + self.tokens.as_str().len() + version + optional + extra
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::codec::{Codec, json};
-    use crate::domain::snapshot::Snapshot;
-    use crate::domain::token::Tokens;
-
-    #[test]
-    fn the_size_of_a_row_is_that_of_its_item() {
-        let data = json::split(r#"{"a":"b","ü\"":[1]}"#).expect("JSON");
-        let payload = Payload { value: text(json::join(&data)), word: Some("json+other".into()) };
-        let snapshot = Snapshot {
-            codec: Codec::Json,
-            data,
-            principal: Some("ann".into()),
-            lifetime: Some(60),
-            remember: Some(true),
-            started: 1_700_000_000,
-            ttl: 1_700_000_060,
-            cookie: None,
-        };
-        let row = Stored {
-            key: RowKey::stored("key"),
-            handle: RowKey::stored("handle"),
-            snapshot: Arc::new(snapshot),
-            version: Version(Some(text("2026"))),
-            tokens: Tokens::default().with(Token::random()),
-            dated: true,
-            data_size: value_size(&payload.value),
-            word: payload.word.clone(),
-            extra: Item::from([("note".to_owned(), text("keep"))]),
-        };
-        let item = row.item(payload);
-        assert_eq!(row.size(), size(item.iter().map(|(name, value)| (name.as_str(), value))));
     }
 }

@@ -160,7 +160,7 @@ impl Sessions {
         use crate::domain::plan::Means;
         use crate::domain::state::State;
         use crate::domain::value::Value as Encoded;
-        use crate::store::commit::Job;
+        use crate::store::commit::outcome::Job;
         use crate::store::place::Loaded;
 
         let codec = self.registry.store.settings.payloads.codec;

@@ -21,6 +21,6 @@ impl Attached {
     /// Loads the session whose ID a request brings.
     pub(crate) async fn load(&self, request: &Request<'_>, head_sent: bool) -> Result<Arc<Ending>, Error> {
         let anonymous = self.sessions.config().on_outage == OnOutage::Anonymous;
-        self.sessions.registry.load(self.transport.id(request), head_sent, anonymous).await
+        Ending::load(&self.sessions.registry, self.transport.id(request), head_sent, anonymous).await
     }
 }

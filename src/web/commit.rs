@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
 use crate::session::ending::Finished;
+use crate::session::registry::InUse;
 use crate::web::attached::Attached;
 use crate::web::response;
 use crate::web::slot::Slot;
@@ -102,7 +103,7 @@ impl Fairing for Commit {
         };
         // What still runs then is cut off by Rocket, or never ends.
         let _ = timeout(longest, settled).await;
-        join_all(registry.in_use().iter().map(|ending| ending.shut_down())).await;
+        join_all(registry.in_use().into_iter().map(InUse::shut_down)).await;
     }
 }
 

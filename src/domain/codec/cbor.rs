@@ -9,29 +9,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::bytes::Bytes;
-use crate::domain::data::Data;
 use crate::domain::problem::Problem;
 use crate::domain::text::Text;
-use crate::domain::tree::{Scalar as Leaf, Tree};
-use crate::domain::value::Value;
+use crate::domain::tree::{CborScalar, Scalar as Leaf, Tree};
 
 const NAME: &str = "cbor";
 
 /// The most levels that are written; ciborium reads 256, tags and enums counted.
 const MOST_LEVELS: usize = 200;
-
-/// What has no parts. Equal is what means the same: NaN too, for what is stored is compared, not computed with.
-#[derive(Clone, Debug)]
-pub(crate) struct Scalar(Item);
-
-impl PartialEq for Scalar {
-    fn eq(&self, other: &Self) -> bool {
-        match (&self.0, &other.0) {
-            (Item::Float(this), Item::Float(other)) => this.to_bits() == other.to_bits(),
-            (this, other) => this == other,
-        }
-    }
-}
 
 /// Writes a value.
 pub(crate) fn encode_value<T>(value: &T) -> Result<Vec<u8>, Problem>
@@ -56,9 +41,9 @@ where
     })
 }
 
-/// Writes the data as one map; values go in as they are.
-pub(crate) fn join(data: &Data) -> Vec<u8> {
-    let entries: Vec<(&Text, &[u8])> = data.iter().map(|(key, value)| (key, raw(value))).collect();
+/// Writes keys and values as one map; values go in as they are.
+pub(crate) fn join<'a>(entries: impl Iterator<Item = (&'a Text, &'a [u8])>) -> Vec<u8> {
+    let entries: Vec<_> = entries.collect();
     let mut bytes =
         Vec::with_capacity(entries.iter().map(|(key, value)| key.len() + value.len() + 9).sum::<usize>() + 9);
     let mut encoder = ciborium_ll::Encoder::from(&mut bytes);
@@ -70,16 +55,8 @@ pub(crate) fn join(data: &Data) -> Vec<u8> {
     bytes
 }
 
-/// The bytes of a value of this codec: no other can be in such a session.
-fn raw(value: &Value) -> &[u8] {
-    match value {
-        Value::Cbor(bytes) => bytes,
-        _ => &[0xf6],
-    }
-}
-
 /// Splits a map into keys and values, which share its bytes.
-pub(crate) fn split(bytes: Vec<u8>) -> Result<Data, String> {
+pub(crate) fn split(bytes: Vec<u8>) -> Result<Vec<(Text, Bytes)>, String> {
     let whole: Arc<[u8]> = bytes.into();
     let broken = || "`data` is not CBOR".to_owned();
     let (header, mut at) = header(&whole, 0).ok_or_else(broken)?;
@@ -94,10 +71,10 @@ pub(crate) fn split(bytes: Vec<u8>) -> Result<Data, String> {
         let key: String =
             ciborium::from_reader(&whole[at..end]).map_err(|_| "`data` has a key that is no text".to_owned())?;
         let (next, _) = item(&whole, end).ok_or_else(broken)?;
-        entries.push((Text::from(key), Value::Cbor(Bytes::part(&whole, end..next))));
+        entries.push((Text::from(key), Bytes::part(&whole, end..next)));
         at = next;
     }
-    if at == whole.len() { Ok(Data::new(entries)) } else { Err(broken()) }
+    if at == whole.len() { Ok(entries) } else { Err(broken()) }
 }
 
 /// Reads the header of an item, and where it ends.
@@ -166,7 +143,7 @@ fn taken_apart(item: Item) -> Tree {
             let parts: BTreeMap<_, _> = parts.into_iter().map(|(k, part)| (key(&k), taken_apart(part))).collect();
             Tree::Object(parts)
         }
-        item => Tree::Scalar(Leaf::Cbor(Scalar(item))),
+        item => Tree::Scalar(Leaf::Cbor(CborScalar(item))),
     }
 }
 
@@ -194,32 +171,33 @@ fn put_together(tree: &Tree) -> Option<Item> {
 mod tests {
     use super::*;
 
-    fn value<T: Serialize>(value: T) -> Value {
-        Value::Cbor(encode_value(&value).expect("CBOR").into())
+    fn value<T: Serialize>(value: T) -> Vec<u8> {
+        encode_value(&value).expect("CBOR")
+    }
+
+    fn joined(entries: &[(Text, Vec<u8>)]) -> Vec<u8> {
+        join(entries.iter().map(|(key, value)| (key, &value[..])))
     }
 
     #[test]
     fn data_survives_its_bytes() {
-        let entries = vec![
+        let entries = [
             (Text::from("a"), value(vec![Some(1.5), None])),
             (Text::from("ü"), value(f64::NAN)),
             (Text::from(""), value(BTreeMap::from([((1, 2), "x")]))),
         ];
-        let data = Data::new(entries);
-        let bytes = join(&data);
-        let again = split(bytes.clone()).expect("CBOR");
-        assert!(again == data && join(&again) == bytes);
-        assert!(split(join(&Data::default())).expect("CBOR") == Data::default());
+        let again = split(joined(&entries)).expect("CBOR");
+        assert!(again.iter().zip(&entries).all(|((k, v), (key, value))| k == key && **v == value[..]));
+        assert!(split(joined(&[])).expect("CBOR").is_empty());
     }
 
     #[test]
     fn a_map_of_no_stated_length_is_read() {
         // {_ "a": [_ 1, 2], "b": (_ h'00', h'01')}
         let bytes = vec![0xbf, 0x61, b'a', 0x9f, 1, 2, 0xff, 0x61, b'b', 0x5f, 0x41, 0, 0x41, 1, 0xff, 0xff];
-        let data = split(bytes).expect("CBOR");
-        assert_eq!(data.iter().map(|(key, _)| key.as_str().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
-        let Some(Value::Cbor(list)) = data.get("a") else { panic!("a value") };
-        assert_eq!(decode_value::<Vec<u8>>(list), Ok(vec![1, 2]));
+        let entries = split(bytes).expect("CBOR");
+        assert_eq!(entries.iter().map(|(key, _)| key.as_str().to_owned()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(decode_value::<Vec<u8>>(&entries[0].1), Ok(vec![1, 2]));
     }
 
     #[test]
@@ -235,8 +213,7 @@ mod tests {
         let mut deep = vec![0xa1, 0x61, b'a'];
         deep.extend(std::iter::repeat_n(0x81, 100_000));
         deep.push(1);
-        let data = split(deep.clone()).expect("CBOR");
-        assert!(data.get("a").is_some_and(|value| Tree::of(value).is_none()));
-        assert_eq!(join(&data), deep);
+        let entries = split(deep).expect("CBOR");
+        assert!(tree(&entries[0].1).is_none());
     }
 }

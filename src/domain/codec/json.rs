@@ -9,11 +9,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::codec::finite::Finite;
-use crate::domain::data::Data;
 use crate::domain::problem::Problem;
 use crate::domain::text::Text;
 use crate::domain::tree::{Scalar, Tree};
-use crate::domain::value::Value;
 
 const NAME: &str = "json";
 
@@ -120,11 +118,12 @@ fn write_to(tree: &Tree, text: &mut String) -> Option<()> {
     Some(())
 }
 
-/// Writes the data as JSON text; values go in as they are.
-pub(crate) fn join(data: &Data) -> String {
-    let mut text = String::with_capacity(joined_len(data));
+/// Writes keys and values as one JSON text; values go in as they are.
+pub(crate) fn join<'a>(entries: impl Iterator<Item = (&'a Text, &'a str)> + Clone) -> String {
+    let len = entries.clone().map(|(key, value)| key.len() + value.len() + 4).sum::<usize>();
+    let mut text = String::with_capacity(len + 2);
     text.push('{');
-    for (key, value) in data.iter() {
+    for (key, value) in entries {
         if text.len() > 1 {
             text.push(',');
         }
@@ -136,27 +135,10 @@ pub(crate) fn join(data: &Data) -> String {
             text.push_str(&escaped(key));
         }
         text.push(':');
-        text.push_str(raw(value));
+        text.push_str(value);
     }
     text.push('}');
     text
-}
-
-/// The length of that text.
-pub(crate) fn joined_len(data: &Data) -> usize {
-    let key_len = |key: &str| if is_plain(key) { key.len() + 2 } else { escaped(key).len() };
-    let entries = data.iter().map(|(key, value)| key_len(key) + raw(value).len() + 2).sum::<usize>();
-    // Each entry has a comma but the last.
-    if entries == 0 { 2 } else { entries + 1 }
-}
-
-/// The text of a value of this codec: no other can be in such a session.
-fn raw(value: &Value) -> &str {
-    match value {
-        Value::Json(text) => text,
-        #[allow(unreachable_patterns, reason = "with one codec there are no others")]
-        _ => "null",
-    }
 }
 
 fn is_plain(key: &str) -> bool {
@@ -168,7 +150,7 @@ fn escaped(key: &str) -> String {
 }
 
 /// Splits JSON text into keys and values, which share its bytes; the error says what is wrong without quoting the data.
-pub(crate) fn split(text: &str) -> Result<Data, String> {
+pub(crate) fn split(text: &str) -> Result<Vec<(Text, Text)>, String> {
     if is_pickle(text) {
         return Err("`data` is a Python pickle, which is never parsed".into());
     }
@@ -196,27 +178,27 @@ fn is_pickle(text: &str) -> bool {
 struct Split<'a>(&'a Arc<str>);
 
 impl<'de> DeserializeSeed<'de> for Split<'_> {
-    type Value = Data;
+    type Value = Vec<(Text, Text)>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Data, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for Split<'_> {
-    type Value = Data;
+    type Value = Vec<(Text, Text)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Data, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key_seed(Key(self.0))? {
             let value: &RawValue = map.next_value()?;
-            entries.push((key, Value::Json(Text::part(self.0, value.get()))));
+            entries.push((key, Text::part(self.0, value.get())));
         }
-        Ok(Data::new(entries))
+        Ok(entries)
     }
 }
 
@@ -251,20 +233,23 @@ impl<'de> Visitor<'de> for Key<'_> {
 mod tests {
     use super::*;
 
+    fn joined(text: &str) -> String {
+        let entries = split(text).expect(text);
+        join(entries.iter().map(|(key, value)| (key, &**value)))
+    }
+
     #[test]
     fn data_survives_its_text() {
         for text in [r#"{"":true,"a":{"b":[1,2.50,null,"ü\u0000\""]}}"#, "{}", r#"{"ü\"":1e400}"#] {
-            let data = split(text).expect(text);
-            assert_eq!((join(&data).as_str(), joined_len(&data)), (text, text.len()));
+            assert_eq!(joined(text), text);
         }
-        let spaced = split("{\"b\" : [1, 2] ,\n \"a\": null}").expect("JSON");
-        assert_eq!(join(&spaced), r#"{"a":null,"b":[1, 2]}"#);
+        assert_eq!(joined("{\"b\" : [1, 2] ,\n \"a\": null}"), r#"{"b":[1, 2],"a":null}"#);
     }
 
     #[test]
     fn no_depth_exhausts_the_stack() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(join(&split(&deep).expect("JSON")), deep);
+        assert_eq!(joined(&deep), deep);
     }
 
     #[test]

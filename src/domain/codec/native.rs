@@ -1,16 +1,13 @@
 //! The codec `native`: a DynamoDB map, for people who read the table in AWS's console, and for other programs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::AttributeValue;
 
-use crate::domain::data::Data;
 use crate::domain::problem::Problem;
-use crate::domain::text::Text;
 use crate::domain::tree::{Scalar, Tree};
-use crate::domain::value::Value;
 
 const NAME: &str = "native";
 
@@ -90,26 +87,6 @@ where
     serde_dynamo::from_attribute_value(value.clone()).map_err(|error| Problem::misfit(&error))
 }
 
-/// The data as one map; values go in as they are.
-pub(crate) fn join(data: &Data) -> HashMap<String, AttributeValue> {
-    data.iter().map(|(key, value)| (key.as_str().to_owned(), raw(value))).collect()
-}
-
-/// The attribute of a value of this codec: no other can be in such a session.
-fn raw(value: &Value) -> AttributeValue {
-    match value {
-        Value::Native(value) => (**value).clone(),
-        _ => AttributeValue::Null(true),
-    }
-}
-
-pub(crate) fn split(map: HashMap<String, AttributeValue>) -> Data {
-    let entries = map.into_iter().map(|(key, value)| (Text::from(key), Value::Native(value.into())));
-    let mut entries: Vec<_> = entries.collect();
-    entries.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Data::new(entries)
-}
-
 /// Takes a value apart, down to so many levels.
 pub(crate) fn tree(value: &AttributeValue, levels: usize) -> Option<Tree> {
     let below = |part: &AttributeValue| tree(part, levels.checked_sub(1)?);
@@ -154,12 +131,5 @@ mod tests {
             assert_eq!(encode_value(&number), Err(Problem::NotFinite(NAME)), "{number}");
         }
         assert_eq!(encode_value(&f64::MAX), Err(Problem::OutOfRange(NAME)));
-    }
-
-    #[test]
-    fn data_survives_its_map() {
-        let value = |n: i64| Value::Native(encode_value(&vec![n]).expect("a list").into());
-        let data = Data::new(vec![(Text::from("b"), value(1)), (Text::from("a"), value(2))]);
-        assert!(split(join(&data)) == data);
     }
 }

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use parking_lot::MutexGuard;
 use tokio::task::JoinHandle;
 
+use crate::domain::batch::Batch;
 use crate::domain::codec::Codec;
 use crate::domain::id::{Handle, SessionId};
 use crate::domain::log::{Entry, Garbage, Holder, Op};
 use crate::domain::plan::{Means, Plan, plan};
-use crate::domain::state::{Batch, Origin, State};
+use crate::domain::state::{Origin, State};
 use crate::domain::view::View;
 use crate::error::Error;
-use crate::session::registry::Registry;
-use crate::store::commit::{Committed, Failed, Telling};
+use crate::store::Store;
+use crate::store::commit::outcome::{Committed, Failed, Telling};
 use crate::store::place::{Loaded, Place};
 
 /// What the client is to be told when the head is sent.
@@ -46,6 +47,8 @@ pub(super) struct Cell {
     /// A commit is under way.
     in_flight: bool,
     regrets: Vec<Regret>,
+    losses: u64,
+    loss: Option<Error>,
     pub(super) renew: bool,
     pub(super) holders: Holders,
     /// A flush will come a second after the first change that waits for it.
@@ -115,6 +118,8 @@ impl Cell {
             phase,
             in_flight: false,
             regrets: Vec::new(),
+            losses: 0,
+            loss: None,
             renew: true,
             holders: Holders::default(),
             timer: false,
@@ -137,13 +142,13 @@ impl Cell {
     }
 
     /// Whether a commit would do something: operations wait, or a refresh is due.
-    pub(super) fn has_work(&self, registry: &Registry) -> bool {
-        self.state.has_log() || self.is_due(registry)
+    pub(super) fn has_work(&self, store: &Store) -> bool {
+        self.state.has_log() || self.is_due(store)
     }
 
-    fn is_due(&self, registry: &Registry) -> bool {
+    fn is_due(&self, store: &Store) -> bool {
         let Origin::Live { .. } = self.state.origin() else { return false };
-        let (policy, now) = (&registry.store.settings.policy, registry.store.now().timestamp());
+        let (policy, now) = (&store.settings.policy, store.now().timestamp());
         matches!(plan(self.state.origin(), self.state.view(), self.means(), policy, now), Plan::Touch(_))
     }
 
@@ -263,8 +268,25 @@ impl Cell {
         waste
     }
 
+    /// How often changes were given up.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses
+    }
+
+    /// Why changes were given up, if they were since then.
+    pub(super) fn lost_since(&self, losses: u64) -> Result<(), Error> {
+        match &self.loss {
+            Some(error) if self.losses > losses => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives up what a failed commit took along, and nothing that was appended since.
-    pub(super) fn give_up(&mut self, until: u64) -> Waste {
+    pub(super) fn give_up(&mut self, until: u64, error: &Error) -> Waste {
+        if self.state.has_before(until) {
+            self.losses += 1;
+            self.loss = Some(error.clone());
+        }
         let mut waste = self.retain(|entry| entry.number >= until);
         waste.1.extend(self.state.give_up());
         waste
@@ -280,11 +302,11 @@ impl Cell {
     }
 
     /// What names the session that there is, or will be.
-    pub(super) fn handle(&mut self, registry: &Registry) -> Option<Handle> {
+    pub(super) fn handle(&mut self, store: &Store) -> Option<Handle> {
         let born = || self.place.row.as_ref().map(|row| row.handle.handle());
         match self.state.origin() {
             _ if self.state.wants_new_id() && !self.state.keeps_handle() => {
-                Some(registry.store.row_key(&self.state.candidate()).handle())
+                Some(store.row_key(&self.state.candidate()).handle())
             }
             Origin::Live { .. } if !self.state.view().invalidated => born(),
             _ => None,

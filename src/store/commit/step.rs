@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 
+use crate::domain::batch::Attempted;
 use crate::domain::codec::Codec;
 use crate::domain::id::RowKey;
 use crate::domain::plan::Times;
 use crate::domain::problem::Problem;
 use crate::domain::settle::{Kind, Listed, Stands};
 use crate::domain::snapshot::Snapshot;
-use crate::domain::state::{Attempted, Origin};
+use crate::domain::state::Origin;
 use crate::domain::token::Tokens;
 use crate::domain::view::{Rotation, View};
 use crate::error::Error;
-use crate::store::commit::{Committed, Run, Step, Telling, TooManyHops};
+use crate::store::commit::outcome::{Committed, Telling};
+use crate::store::commit::{Run, Step, TooManyHops};
+use crate::store::item::Item;
 use crate::store::place::{Loaded, Via};
-use crate::store::row::{Body, Item, Row, Stored};
+use crate::store::prepared::Prepared;
+use crate::store::row::{Body, Row, Stored};
+use crate::store::tombstone::Tombstone;
 use crate::store::version::Version;
-use crate::store::write::{By, Checked, Prepared, Replaced, Tombstone, Transacted, Written};
+use crate::store::write::{By, Checked, Replaced, Transacted, Written};
 
 impl Run<'_> {
     pub(super) async fn touch(&mut self, times: Times) -> Result<Step, Error> {

@@ -213,6 +213,13 @@ impl Jar {
     }
 }
 
+/// A row that an end left in a session's place: nothing of the session is in it.
+#[track_caller]
+pub fn assert_ended(row: &Row) {
+    assert_eq!((row.text("ended"), row.text("successor")), (Some("ended"), None), "{row:?}");
+    assert!(row.data().is_null() && row.text("principal").is_none(), "{row:?}");
+}
+
 /// The text of a response that must be 200.
 #[track_caller]
 pub fn ok(response: &LocalResponse<'_>) {

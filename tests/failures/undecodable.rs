@@ -9,7 +9,7 @@ use rocket_dynamodb_sessions::testing::Row;
 use rocket_dynamodb_sessions::{Config, Error, OnOutage, Session, SessionId};
 use serde_json::json;
 
-use crate::support::{Bed, get, logs, new_id, ok, seed, sessions, told};
+use crate::support::{Bed, assert_ended, get, logs, new_id, ok, seed, sessions, told};
 use crate::{assert_unavailable, bed, bump, login, logout, swap};
 
 #[get("/look")]
@@ -116,9 +116,20 @@ async fn what_is_stored_in_place_of_a_broken_row_goes_to_a_new_session() {
             ok(&response);
             let new = new_id(&response);
             assert!(new != id, "{reason}");
-            assert_eq!(bed.faults.calls(), ["GetItem", "PutItem"], "{reason}");
-            assert_eq!(bed.row(&client, &id).await, Some(row), "{reason}");
+            let old = bed.row(&client, &id).await.expect("the old row is there");
             let stored = bed.row(&client, &new).await.expect("the new row is there");
+            if path == "/bump" {
+                assert_eq!(bed.faults.calls(), ["GetItem", "PutItem"], "{reason}");
+                assert_eq!(old, row, "{reason}");
+            } else {
+                // Whoever still knows the ID of the broken row must not undo the login.
+                assert_eq!(bed.faults.calls(), ["GetItem", "TransactWriteItems"], "{reason}");
+                assert_eq!((old.text("ended"), old.text("successor")), (Some("login"), stored.text("id")), "{reason}");
+                assert!(!old.0.contains_key("data") && !old.0.contains_key("principal"), "{reason}: {old:?}");
+                let late = get(&client, "/bump", &id).await;
+                assert_eq!(told(&late), None, "{reason}: a late request is superseded");
+                assert_eq!(bed.rows().await.len(), 2, "{reason}");
+            }
             assert_eq!(stored.text("principal"), principal, "{reason}");
             assert_eq!(stored.data(), if path == "/bump" { json!({"n": 1}) } else { json!({}) }, "{reason}");
         }
@@ -126,21 +137,22 @@ async fn what_is_stored_in_place_of_a_broken_row_goes_to_a_new_session() {
 }
 
 #[tokio::test]
-async fn an_invalidate_deletes_a_row_that_cannot_be_decoded() {
+async fn an_invalidate_ends_a_row_that_cannot_be_decoded() {
     for (name, value, reason) in broken().into_iter().filter(|(.., reason)| !reason.is_empty()) {
         let bed = bed();
         let (client, id, _) = with(&bed, bed.config(), name, value.clone()).await;
         let response = get(&client, "/logout", &id).await;
         ok(&response);
         assert_eq!(told(&response).expect("the cookie is removed").value(), "", "{reason}");
-        assert_eq!(bed.rows().await, [], "{reason}");
+        assert_ended(&bed.row(&client, &id).await.expect("the tombstone"));
+        assert_eq!(bed.rows().await.len(), 1, "{reason}");
 
         let (client, id, _) = with(&bed, bed.config(), name, value).await;
         let response = get(&client, "/swap", &id).await;
         let new = new_id(&response);
-        let rows = bed.rows().await;
-        assert_eq!((rows.len(), rows[0].data()), (1, json!({"flash": "bye"})), "{reason}");
-        assert_eq!(bed.row(&client, &new).await, Some(rows[0].clone()), "{reason}");
+        assert_ended(&bed.row(&client, &id).await.expect("the tombstone"));
+        assert_eq!(bed.row(&client, &new).await.expect("the new row").data(), json!({"flash": "bye"}), "{reason}");
+        assert_eq!(bed.rows().await.len(), 3, "{reason}");
     }
 }
 
@@ -150,7 +162,7 @@ async fn a_broken_row_can_be_revoked() {
     let (client, id, _) = with(&bed, bed.config(), "data", Some(s("{"))).await;
     let handle = sessions(&client).handle_of(&id);
     assert!(sessions(&client).revoke(&handle).await.expect("the store answers"));
-    assert_eq!(bed.rows().await, []);
+    assert_ended(&bed.row(&client, &id).await.expect("the tombstone"));
     assert!(!sessions(&client).revoke(&handle).await.expect("the store answers"));
 }
 

@@ -21,7 +21,7 @@ use rocket_dynamodb_sessions::testing::{Effect, On, Row};
 use rocket_dynamodb_sessions::{Error, Session, SessionId, SessionStatus};
 use serde_json::json;
 use support::server::Server;
-use support::{Bed, cookie, get, new_id, ok, seed, told};
+use support::{Bed, assert_ended, cookie, get, new_id, ok, seed, told};
 
 /// What nothing takes: a guard against a test that hangs.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -341,8 +341,9 @@ async fn a_new_id_cannot_be_given_after_the_head_was_sent_but_a_session_can_end(
     let id = stored(&bed, &client).await;
     let response = get(&client, "/late-rotation", &id).await;
     assert_eq!(response.into_string().await.as_deref(), Some("truetruetrue"));
-    assert_eq!(bed.faults.calls(), ["GetItem", "DeleteItem"]);
-    assert_eq!(bed.rows().await, []);
+    assert_eq!(bed.faults.calls(), ["GetItem", "UpdateItem"]);
+    let [ended] = &bed.rows().await[..] else { panic!("one row") };
+    assert_ended(ended);
 }
 
 #[get("/begun-before")]
@@ -443,7 +444,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[rocket::async_test]
-async fn a_session_in_a_websocket_is_flushed_when_the_socket_closes() {
+async fn a_session_in_a_websocket_is_flushed_while_it_is_open_and_when_it_closes() {
     let bed = Bed::new();
     let client = bed.client(routes![]).await;
     let id = stored(&bed, &client).await;
@@ -470,11 +471,17 @@ async fn a_session_in_a_websocket_is_flushed_when_the_socket_closes() {
         }
     };
     timeout(LONGEST, talking).await.expect("the socket works");
-    assert_eq!(bed.faults.calls(), ["GetItem"], "nothing is written while the socket is open");
-
-    connection.write_all(&frame(8, &1000_u16.to_be_bytes())).await.expect("the server reads");
+    // A socket may never end: what it changes is stored within a second.
     until(&bed, &client, &id, |row| row.data()["n"] == 2).await;
-    assert_eq!(bed.faults.calls(), ["GetItem", "UpdateItem"]);
+    let calls = bed.faults.calls();
+    assert!(calls[0] == "GetItem" && calls[1..].iter().all(|call| call == "UpdateItem"), "{calls:?}");
+
+    // Nothing waits for that second any more: the refresh that is due is the end's own.
+    bed.advance(2 * DAY);
+    connection.write_all(&frame(8, &1000_u16.to_be_bytes())).await.expect("the server reads");
+    let ttl = bed.now() + 14 * 86_400;
+    until(&bed, &client, &id, |row| row.number("ttl") == Some(ttl)).await;
+    assert_eq!(bed.faults.calls().len(), calls.len() + 1);
 }
 
 /// A fairing of the user's that attaches another one when it ignites, as ours does: that one comes after ours.
@@ -567,28 +574,44 @@ async fn a_fairing_after_ours_does_not_revive_a_session_that_has_ended() {
     assert_eq!(bed.rows().await, []);
 }
 
-#[get("/entering")]
-async fn entering(session: Session, entered: &State<Arc<Notify>>) -> Status {
+#[get("/entering?<out>")]
+async fn entering(out: bool, session: Session, entered: &State<Arc<Notify>>) -> Status {
     count(&session).expect("a number");
+    if out {
+        session.invalidate();
+        session.insert("flash", "bye").expect("the head was not sent");
+    }
     entered.notify_one();
     std::future::pending::<()>().await;
     Status::Ok
 }
 
 #[rocket::async_test]
-async fn a_request_that_is_cancelled_midway_stores_what_it_changed() {
-    let bed = Bed::new();
-    let entered = Arc::new(Notify::new());
-    let rocket = bed.rocket(bed.config(), routes![entering, plain]).manage(entered.clone());
-    let client = Client::untracked(rocket).await.expect("a valid rocket");
-    let id = stored(&bed, &client).await;
-    rocket::tokio::select! {
-        _ = get(&client, "/entering", &id) => panic!("the handler never ends"),
-        () = entered.notified() => {}
+async fn a_request_that_is_cancelled_midway_stores_nothing_but_a_sign_out() {
+    // No response was made of it, so nobody was told that it was stored.
+    for (path, calls) in [("/entering", &["GetItem"][..]), ("/entering?out=true", &["GetItem", "UpdateItem"])] {
+        let bed = Bed::new();
+        let entered = Arc::new(Notify::new());
+        let rocket = bed.rocket(bed.config(), routes![entering]).manage(entered.clone());
+        let client = Client::untracked(rocket).await.expect("a valid rocket");
+        let id = stored(&bed, &client).await;
+        let before = row(&bed, &client, &id).await;
+        let key = before.0["id"].clone();
+        rocket::tokio::select! {
+            _ = get(&client, path, &id) => panic!("the handler never ends"),
+            () = entered.notified() => {}
+        }
+        // What it had started would be waited for.
+        client.terminate().await;
+        assert_eq!(bed.faults.calls(), calls, "{path}");
+        let [after] = &bed.rows().await[..] else { panic!("{path}: no row for the flash message") };
+        assert_eq!(after.0["id"], key, "{path}");
+        if path == "/entering" {
+            assert_eq!(*after, before);
+        } else {
+            assert_ended(after);
+        }
     }
-    until(&bed, &client, &id, |row| row.data()["n"] == 1).await;
-    assert_eq!(bed.faults.calls(), ["GetItem", "UpdateItem"]);
-    assert_eq!(get(&client, "/count", &id).await.into_string().await.as_deref(), Some("2"));
 }
 
 #[rocket::async_test]

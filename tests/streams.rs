@@ -34,14 +34,16 @@ fn count(session: &Session) -> Result<u32, Error> {
 
 #[get("/events")]
 fn events(session: Session) -> EventStream![] {
-    EventStream! {
+    let events = EventStream! {
         for _ in 0..3 {
             yield match count(&session) {
                 Ok(n) => Event::data(n.to_string()),
                 Err(error) => Event::data(error.to_string()),
             };
         }
-    }
+    };
+    // Rocket's first heartbeat comes after a millisecond, between the events of a busy machine.
+    events.heartbeat(None)
 }
 
 #[get("/text")]

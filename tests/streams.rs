@@ -3,7 +3,7 @@
 mod support;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -421,6 +421,50 @@ async fn a_session_in_a_spawned_task_is_flushed_when_the_task_ends() {
     timeout(LONGEST, written.reached()).await.expect("the task's change is written");
     assert_eq!(row(&bed, &client, &id).await.data(), json!({ "k": 1, "n": 1 }));
     assert_eq!(bed.faults.calls(), ["GetItem", "UpdateItem"]);
+}
+
+/// What a task that flushes beside its handler's response heard.
+type Heard = Arc<OnceLock<bool>>;
+
+#[get("/flushing-task")]
+async fn flushing_task(session: Session, go: &State<Arc<Notify>>, heard: &State<Heard>) -> Result<(), Error> {
+    let (task, go, heard) = (session.clone(), go.inner().clone(), heard.inner().clone());
+    task.insert("task", true)?;
+    rocket::tokio::spawn(async move {
+        go.notified().await;
+        let stored = task.flush().await.is_ok();
+        heard.set(stored).expect("set once");
+    });
+    session.insert("handler", true)
+}
+
+#[rocket::async_test]
+async fn a_flush_that_waited_for_a_commit_that_fails_does_not_say_that_it_stored() {
+    let bed = Bed::new();
+    let (go, heard) = (Arc::new(Notify::new()), Heard::default());
+    let rocket = bed.rocket(bed.config(), routes![flushing_task]).manage(go.clone()).manage(heard.clone());
+    let client = Client::untracked(rocket).await.expect("a valid rocket");
+    let id = stored(&bed, &client).await;
+    // The response's write takes the task's change along, and is refused while the task's flush waits for its turn.
+    bed.faults.inject(On::writes(), Effect::AccessDenied);
+    let write = bed.faults.hold(On::writes());
+    let (response, ()) = rocket::tokio::join!(get(&client, "/flushing-task", &id), async {
+        write.reached().await;
+        go.notify_one();
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+        write.open();
+    });
+    assert_eq!(response.status(), Status::ServiceUnavailable);
+    let hearing = async {
+        while heard.get().is_none() {
+            yield_now().await;
+        }
+    };
+    timeout(LONGEST, hearing).await.expect("the flush is answered");
+    let is_there = row(&bed, &client, &id).await.data()["task"] == true;
+    assert_eq!(heard.get(), Some(&is_there), "{:?}", bed.faults.calls());
 }
 
 #[get("/socket")]

@@ -141,8 +141,11 @@ impl Payloads {
             AttributeValue::B(bytes) => Encoded::Bytes(bytes.into_inner()),
             #[cfg(feature = "native")]
             AttributeValue::M(map) => Encoded::Map(map.into_iter().map(|(key, value)| (key, value.into())).collect()),
-            _ => return Err(Unread::Undecodable(format!("`data` is not as the codec `{name}` writes it"))),
+            _ => return Err(Unread::Undecodable(misplaced(codec))),
         };
+        if codec == Codec::Json && ways.is_empty() && !matches!(encoded, Encoded::Text(_)) {
+            return Err(Unread::Undecodable(misplaced(codec)));
+        }
         for way in ways.split('+').filter(|way| !way.is_empty()).rev() {
             let Encoded::Bytes(bytes) = encoded else {
                 return Err(Unread::Undecodable("`data` is no binary".into()));
@@ -168,6 +171,15 @@ impl Payloads {
     #[allow(clippy::unused_self, reason = "as with the feature")]
     fn opened(&self, _: &[u8], _: &RowKey, _: &str) -> Result<Vec<u8>, Unread> {
         Err(Unread::Unknown(SEALED.to_owned()))
+    }
+}
+
+/// What is wrong with an attribute of another type than the codec's.
+fn misplaced(codec: Codec) -> String {
+    match codec {
+        Codec::Json => "`data` is no string".to_owned(),
+        #[allow(unreachable_patterns, reason = "with one codec there are no others")]
+        codec => format!("`data` is not as the codec `{}` writes it", codec.name()),
     }
 }
 

@@ -24,7 +24,7 @@ use rocket::http::{Cookie, Status};
 use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::{Build, Rocket, Route};
 use rocket_dynamodb_sessions::testing::{Database, Faults, Row, TestClock, rows};
-use rocket_dynamodb_sessions::{Config, SessionId, Sessions, SessionsFairing};
+use rocket_dynamodb_sessions::{CompressAbove, Config, SessionId, Sessions, SessionsFairing};
 
 /// The server to test against, where it is not the embedded engine.
 pub fn endpoint() -> Option<String> {
@@ -58,7 +58,9 @@ impl Bed {
 
     /// The default configuration on this store.
     pub fn config(&self) -> Config {
-        Config { table: self.table.clone(), create_table: true, ..Config::default() }
+        // Rows are looked at as they stand there.
+        let compress_above = Some(CompressAbove::NEVER);
+        Config { table: self.table.clone(), create_table: true, compress_above, ..Config::default() }
     }
 
     /// The fairing on this store.

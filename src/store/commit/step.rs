@@ -225,6 +225,10 @@ impl Run<'_> {
 
     /// The live row under a key that a tombstone named: what other programs keep there goes with the session.
     async fn known(&self, key: &RowKey) -> Result<Option<Arc<Stored>>, Error> {
+        // While nothing can be read, the end itself matters more.
+        if self.at.origin == Origin::Unavailable {
+            return Ok(None);
+        }
         let row = self.store.get(key, true, self.budget).await?;
         Ok(row.and_then(|row| match row.body {
             Body::Live(row) => Some(row),

@@ -4,8 +4,10 @@ mod support;
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use rocket::http::Status;
 use rocket::tokio::join;
+use rocket::tokio::time::timeout;
 use rocket_dynamodb_sessions::SessionId;
 use rocket_dynamodb_sessions::testing::{Effect, On, Row};
 use serde_json::json;
@@ -78,16 +80,73 @@ impl Cases {
         self.node.lossy(id, script, on, meanwhile).await.0
     }
 
+    /// The same for the write that ends an emptied session: the first one, or the first one after the door.
+    async fn run_end(
+        &self,
+        id: &SessionId,
+        script: &str,
+        effect: Effect,
+        clock: Clock,
+        beside: Option<&str>,
+    ) -> Answer {
+        if !script.contains("wait") {
+            return self.run(id, script, ("UpdateItem", effect), clock, beside).await;
+        }
+        let faults = &self.node.bed.faults;
+        let repeat = async {
+            let gate = faults.hold(On::operation("UpdateItem").skip(1));
+            self.node.door.open(1);
+            gate.reached().await;
+            clock.turn(&self.node);
+            if let Some(beside) = beside {
+                self.other.ask(id, beside).await.ok();
+            }
+            gate.open();
+        };
+        let end = async {
+            self.node.door.reached(1).await;
+            faults.inject("UpdateItem", effect);
+            repeat.await;
+        };
+        let both = timeout(Duration::from_secs(60), async { join!(self.node.ask(id, script), end) });
+        let (answer, ()) = both.await.expect("the end is written and repeated");
+        assert_eq!(faults.pending(), 0, "all that was ordered has happened");
+        answer
+    }
+
     async fn data_of_the_only_live_row(&self) -> serde_json::Value {
         let live = self.node.live().await;
         assert_eq!(live.len(), 1);
         live[0].data()
     }
 
+    /// Nothing lives, and one tombstone says that the session has ended. The table is then empty.
+    async fn all_has_ended(&self, case: &str) {
+        let rows = self.node.rows().await;
+        let kinds: Vec<_> = rows.iter().map(|row| row.text("ended")).collect();
+        assert_eq!(kinds, [Some("ended")], "{case}");
+        self.node.wipe().await;
+    }
+
     async fn end(&self) {
         assert_eq!(self.node.dropped(), 0);
         self.node.wipe().await;
     }
+}
+
+/// Cycles the ID of the one live session as whoever holds it would, whom the tests have not heard of.
+async fn cycle_unheard(node: &Node) -> SessionId {
+    let [Row(old)] = <[Row; 1]>::try_from(node.live().await).expect("one session lives");
+    let id = node.seed().await;
+    let mut new = old.clone();
+    new.insert("id".into(), node.row(&id).await.0["id"].clone());
+    let ttl = AttributeValue::N((node.bed.now() + 300).to_string());
+    let successor = ("successor", new["id"].clone());
+    let tombstone = [("ended", AttributeValue::S("cycle".into())), successor, ("ttl", ttl)];
+    let kept = ["id", "modified", "tokens"].map(|name| (name, old[name].clone()));
+    node.bed.put(support::row(&[&tombstone[..], &kept[..]].concat())).await;
+    node.bed.put(Row(new)).await;
+    id
 }
 
 #[rocket::async_test]
@@ -149,7 +208,7 @@ async fn an_update_does_not_bring_back_what_was_signed_out_before_its_repeat() {
                 .run(&id, script, ("UpdateItem", effect.clone()), Clock::StandsStill, Some("invalidate"))
                 .await
                 .silent();
-            assert_eq!(cases.node.rows().await, [], "{effect:?} {script}");
+            cases.all_has_ended(&format!("{effect:?} {script}")).await;
         }
     }
 }
@@ -233,13 +292,9 @@ async fn a_rotation_leaves_one_session_and_one_tombstone() {
 #[rocket::async_test]
 async fn a_rotation_whose_session_went_on_before_its_repeat_sends_no_cookie() {
     let cases = Cases::new().await;
-    for (rotation, beside, live) in [
-        ("cycle", "invalidate", 0),
-        ("login:ann", "invalidate", 0),
-        ("cycle", "cycle", 1),
-        ("cycle", "login:ann", 1),
-        ("cycle", "clear", 0),
-    ] {
+    for (rotation, beside, live) in
+        [("cycle", "invalidate", 0), ("login:ann", "invalidate", 0), ("cycle", "login:ann", 1), ("cycle", "clear", 0)]
+    {
         let id = cases.node.seed().await;
         let on = ("TransactWriteItems", Effect::LoseAnswer);
         cases.run(&id, rotation, on, Clock::StandsStill, Some(beside)).await.silent();
@@ -251,35 +306,62 @@ async fn a_rotation_whose_session_went_on_before_its_repeat_sends_no_cookie() {
 #[rocket::async_test]
 async fn a_request_whose_cycled_id_was_cycled_before_the_repeat_goes_on_at_the_successor() {
     let cases = Cases::new().await;
-    let id = cases.node.seed().await;
-    let script = "cycle,flush,add:n,look";
-    let on = ("TransactWriteItems", Effect::LoseAnswer);
-    let answer = cases.run(&id, script, on, Clock::StandsStill, Some("cycle,insert:m=1")).await;
-    answer.silent().says(r#"flushed Live nobody {"k":1,"m":1,"n":6}"#);
-    assert_eq!(cases.data_of_the_only_live_row().await, json!({ "k": 1, "m": 1, "n": 6 }));
-    cases.end().await;
+    for (script, said, n) in
+        [("cycle", "", 5), ("cycle,flush,add:n,look", r#"flushed Live nobody {"k":1,"m":1,"n":6}"#, 6)]
+    {
+        let id = cases.node.seed().await;
+        // Whoever has the old ID alone is led and cannot cycle again; this is somebody who has the new one.
+        let again = async {
+            let next = cycle_unheard(&cases.node).await;
+            cases.other.ask(&next, "insert:m=1").await.silent();
+        };
+        let on = ("TransactWriteItems", Effect::LoseAnswer);
+        let (answer, ()) = cases.node.lossy(&id, script, on, again).await;
+        answer.silent().says(said);
+        assert_eq!(cases.data_of_the_only_live_row().await, json!({ "k": 1, "m": 1, "n": n }));
+        cases.end().await;
+    }
 }
 
 #[rocket::async_test]
-async fn a_delete_of_an_emptied_session_happens_once_and_spares_what_came_before_its_repeat() {
+async fn a_request_beside_which_the_old_id_asked_for_a_cycle_before_the_repeat_goes_on_at_its_own() {
+    let cases = Cases::new().await;
+    for (script, said) in [("cycle", ""), ("cycle,flush,add:n,look", r#"flushed Live nobody {"k":1,"m":1,"n":6}"#)] {
+        let id = cases.node.seed().await;
+        let on = ("TransactWriteItems", Effect::LoseAnswer);
+        // It is led to the new row, and leaves its ID as it is.
+        let answer = cases.run(&id, script, on, Clock::StandsStill, Some("cycle,insert:m=1")).await;
+        answer.says(said);
+        let row = cases.node.row(&answer.id()).await;
+        assert_eq!(cases.node.live().await, [row]);
+        let n = if said.is_empty() { 5 } else { 6 };
+        assert_eq!(cases.data_of_the_only_live_row().await, json!({ "k": 1, "m": 1, "n": n }));
+        assert_eq!(cases.node.tombstones().await, 1);
+        cases.end().await;
+    }
+}
+
+#[rocket::async_test]
+async fn the_end_of_an_emptied_session_happens_once_and_spares_what_came_before_its_repeat() {
     let cases = Cases::new().await;
     for clock in CLOCKS {
-        for removal in ["remove:k,remove:n", "clear", "take:k,take:n"] {
+        // What comes before the door is a write of its own, and is answered.
+        for removal in ["remove:k,remove:n", "clear", "take:k,wait,take:n"] {
             let case = format!("{clock:?} {removal}");
-            let on = |effect| ("DeleteItem", effect);
             let id = cases.node.seed().await;
-            cases.run(&id, removal, on(Effect::LoseAnswer), clock, None).await.silent();
-            assert_eq!(cases.node.rows().await, [], "{case}");
+            // The tombstone says whose it is.
+            cases.run_end(&id, removal, Effect::LoseAnswer, clock, None).await.removes();
+            cases.all_has_ended(&case).await;
 
             let id = cases.node.seed().await;
-            cases.run(&id, removal, on(Effect::LateFirst), clock, None).await.removes();
-            assert_eq!(cases.node.rows().await, [], "{case}");
+            cases.run_end(&id, removal, Effect::LateFirst, clock, None).await.removes();
+            cases.all_has_ended(&case).await;
 
             // `clear` clears what it finds.
             let left = if removal == "clear" { vec![] } else { vec![json!({ "new": 1 })] };
             let id = cases.node.seed().await;
-            cases.run(&id, removal, on(Effect::LateFirst), clock, Some("insert:new=1")).await.ok();
-            assert_eq!(cases.node.live().await.iter().map(Row::data).collect::<Vec<_>>(), left, "{case}");
+            cases.run_end(&id, removal, Effect::LateFirst, clock, Some("insert:new=1")).await.ok();
+            assert_eq!(cases.node.data().await, left, "{case}");
             cases.end().await;
         }
     }
@@ -291,17 +373,18 @@ async fn a_sign_out_ends_the_session_whatever_becomes_of_its_first_attempt() {
     for (effect, clock, company) in Cases::all() {
         for beside in ["add:n", "cycle", "login:ann"] {
             let id = cases.node.seed().await;
-            let on = ("DeleteItem", effect.clone());
+            let on = ("UpdateItem", effect.clone());
             let answer = cases.run(&id, "invalidate", on, clock, company.then_some(beside)).await;
             assert_eq!(
                 cases.node.live().await.len(),
-                // With the deletion carried out, a login starts a session of its own.
+                // With the end carried out, a change or a login starts a session of its own.
                 usize::from(company && effect == Effect::LoseAnswer && beside != "cycle"),
                 "{effect:?} {clock:?} {company} {beside}"
             );
-            match effect {
-                Effect::LoseAnswer => drop(answer.silent()),
-                _ => answer.removes(),
+            // The tombstone says that the end was ours, so the cookie goes; but never that of a login which the end met.
+            match company && effect == Effect::LateFirst && beside == "login:ann" {
+                true => drop(answer.silent()),
+                false => answer.removes(),
             }
             cases.end().await;
         }
@@ -317,8 +400,10 @@ async fn a_replace_leaves_the_new_session_alone() {
         let beside = company.then_some("look,remove:n");
         let answer = cases.run(&id, "invalidate,insert:flash=1", on, clock, beside).await;
         let case = format!("{effect:?} {clock:?} {company}");
-        assert_eq!(cases.node.rows().await, [cases.node.row(&answer.id()).await], "{case}");
+        assert_eq!(cases.node.live().await, [cases.node.row(&answer.id()).await], "{case}");
         assert_eq!(cases.data_of_the_only_live_row().await, json!({ "flash": 1 }), "{case}");
+        // In the place of the old row.
+        assert_eq!((cases.node.row(&id).await.text("ended"), cases.node.rows().await.len()), (Some("ended"), 2));
         cases.end().await;
     }
 }
@@ -329,7 +414,8 @@ async fn a_replace_whose_session_ended_before_its_late_attempt_stores_nothing() 
     let id = cases.node.seed().await;
     let on = ("TransactWriteItems", Effect::LateFirst);
     cases.run(&id, "invalidate,insert:flash=1", on, Clock::StandsStill, Some("invalidate")).await.silent();
-    assert_eq!((cases.node.rows().await.len(), cases.node.dropped()), (0, 1));
+    assert_eq!(cases.node.dropped(), 1);
+    cases.all_has_ended("the one tombstone is that of the other request").await;
 }
 
 #[rocket::async_test]
@@ -345,7 +431,7 @@ async fn writes_that_arrive_when_all_is_over_find_their_conditions_failed() {
         ("login:ann", "TransactWriteItems", "invalidate"),
         ("invalidate,insert:flash=1", "TransactWriteItems", "invalidate"),
         ("remove:k", "UpdateItem", "remove:n"),
-        ("invalidate", "DeleteItem", "look"),
+        ("invalidate", "UpdateItem", "look"),
     ] {
         let id = cases.node.seed().await;
         cases.node.bed.advance(2 * DAY);
@@ -400,8 +486,9 @@ async fn a_failed_flush_that_the_response_repeats_is_applied_once() {
         }
         for script in ["remove:k,remove:n,flush", "invalidate,flush"] {
             let id = cases.node.seed().await;
-            fail_flush(&cases, Some(&id), script, "DeleteItem", 0).await.silent();
-            assert_eq!(cases.node.rows().await, [], "{clock:?} {script}");
+            // The tombstone says whose it is.
+            fail_flush(&cases, Some(&id), script, "UpdateItem", 0).await.removes();
+            cases.all_has_ended(&format!("{clock:?} {script}")).await;
         }
     }
 }
@@ -438,13 +525,14 @@ async fn a_failed_flush_is_applied_once_though_another_request_wrote_before_its_
 #[rocket::async_test]
 async fn a_failed_flush_that_followed_a_cycle_is_applied_once() {
     let cases = Cases::new().await;
-    for (flush, write, n) in [
-        ("add:n,flush", "UpdateItem", 6),
-        ("add:n,flush,add:n", "UpdateItem", 7),
-        ("add:n,cycle,flush", "TransactWriteItems", 6),
-        ("add:n,cycle,flush,add:n", "TransactWriteItems", 7),
-        ("add:n,login:ann,flush", "TransactWriteItems", 6),
-        ("invalidate,add:n,flush", "TransactWriteItems", 1),
+    for (flush, write, spared, n) in [
+        ("add:n,flush", "UpdateItem", 1, 6),
+        ("add:n,flush,add:n", "UpdateItem", 1, 7),
+        // Behind a cycle there is nothing to cycle: the transaction meets it, and an update is left.
+        ("add:n,cycle,flush", "UpdateItem", 0, 6),
+        ("add:n,cycle,flush,add:n", "UpdateItem", 0, 7),
+        ("add:n,login:ann,flush", "TransactWriteItems", 1, 6),
+        ("invalidate,add:n,flush", "TransactWriteItems", 1, 1),
     ] {
         let id = cases.node.seed().await;
         let cycle = async {
@@ -454,7 +542,7 @@ async fn a_failed_flush_that_followed_a_cycle_is_applied_once() {
         };
         // The first write meets the tombstone; the second, at the successor, is carried out and never answered.
         let script = format!("wait,{flush}");
-        let (answer, ()) = join!(fail_flush(&cases, Some(&id), &script, write, 1), cycle);
+        let (answer, ()) = join!(fail_flush(&cases, Some(&id), &script, write, spared), cycle);
         assert_eq!(cases.data_of_the_only_live_row().await["n"], n, "{flush}");
         if write == "UpdateItem" {
             answer.silent();
@@ -488,7 +576,7 @@ async fn a_failed_flush_of_a_refresh_is_repeated_and_told() {
 #[rocket::async_test]
 async fn a_commit_that_is_never_answered_is_503_without_a_cookie_and_leaves_no_half() {
     let cases = Cases::new().await;
-    for (script, write) in [("add:n", "UpdateItem"), ("add:n,cycle", "TransactWriteItems"), ("clear", "DeleteItem")] {
+    for (script, write) in [("add:n", "UpdateItem"), ("add:n,cycle", "TransactWriteItems"), ("clear", "UpdateItem")] {
         let id = cases.node.seed().await;
         cases.node.bed.faults.inject(On::operation(write).times(ATTEMPTS), Effect::LoseAnswer);
         let answer = cases.node.ask(&id, script).await;

@@ -99,7 +99,9 @@ impl Store {
                 }
             }
         }
-        Ok(Loaded { origin: Origin::Gone { trail: false }, place: Place::default() })
+        // Gone, but for a sign-out, which follows the rest.
+        let place = Place { key: Some(key), row: None, via: Via::Cycles };
+        Ok(Loaded { origin: Origin::Gone { trail: true }, place })
     }
 
     /// What became of the session whose row this is. A row of a newer format is an error: a rolling deployment must not

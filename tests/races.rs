@@ -270,6 +270,22 @@ async fn a_sign_out_behind_more_than_sixteen_rotations_answers_503_and_not_that_
 }
 
 #[rocket::async_test]
+async fn a_sign_out_that_begins_behind_more_than_sixteen_rotations_ends_the_session_all_the_same() {
+    let node = Node::new().await;
+    for script in ["invalidate", "invalidate,insert:f=1"] {
+        let id = node.seed().await;
+        let jar = Jar::holding(&id);
+        for _ in 0..18 {
+            node.browse(&jar, "cycle").await.id();
+        }
+        node.ask(&id, "look").await.silent().says("Gone nobody {}");
+        node.ask(&id, script).await.ok();
+        node.browse(&jar, "look").await.says("Fresh nobody {}");
+        node.wipe().await;
+    }
+}
+
+#[rocket::async_test]
 async fn a_sign_out_after_a_flush_that_met_an_expired_tombstone_ends_the_successor() {
     // The flush has found the session gone; the sign-out still has to end what the cycle made of it.
     for act in ["insert:x=1,flush", "flush"] {

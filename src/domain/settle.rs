@@ -121,7 +121,7 @@ pub(crate) enum After {
 }
 
 /// The one table: what once had a row never becomes fresh. `led`: a tombstone led here. A fate of `Led` is settled at the
-/// successor, not here; where it cannot be, the session is gone.
+/// successor, not here; where so many were followed that it is not, the session is gone, to all but an `invalidate`.
 pub(crate) fn transition(before: Before, fate: &Fate, led: bool) -> After {
     match (before, fate) {
         (Before::Over, Fate::Live | Fate::Undecodable) => After::AsBefore,
@@ -132,8 +132,8 @@ pub(crate) fn transition(before: Before, fate: &Fate, led: bool) -> After {
         (Before::Load, Fate::Ended | Fate::Absent) if !led => After::Fresh { trail: false },
         (Before::Load | Before::Trail, Fate::Expired) if !led => After::Fresh { trail: true },
         (Before::Trail, Fate::Absent) if !led => After::Fresh { trail: false },
-        (_, Fate::Expired) => After::Gone { trail: true },
-        (_, Fate::Ended | Fate::Absent | Fate::Led(_)) => After::Gone { trail: false },
+        (_, Fate::Expired | Fate::Led(_)) => After::Gone { trail: true },
+        (_, Fate::Ended | Fate::Absent) => After::Gone { trail: false },
     }
 }
 

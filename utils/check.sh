@@ -57,7 +57,7 @@ step "lints"
 cargo clippy --all-targets --all-features -- -D warnings
 
 step "each feature alone"
-for features in "" embedded testing; do
+for features in "" embedded testing cbor native zstd encrypt; do
   cargo clippy --lib --no-default-features --features "$features" -- -D warnings
 done
 
@@ -97,7 +97,8 @@ look() { local_aws aws dynamodb "$@" --table-name created --endpoint-url "$emula
 echo "key, billing and TTL are as they should be"
 
 step "the tests over HTTP, against the engine's own server"
-over_http=(first_light races lost_answers contention lives holders streams client_input failures model)
+over_http=(first_light races lost_answers was_it_us ends rotations servers handles contention lives holders user_code ending
+  streams client_input failures model)
 ROCKET_DYNAMODB_SESSIONS_ENDPOINT=$emulator cargo test "${over_http[@]/#/--test=}"
 
 step "the sequential tests, against moto"

@@ -74,16 +74,21 @@ impl Ending {
 
     /// Commits what the log holds now, and waits for it.
     pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
-        let (until, losses) = {
+        let losses = self.cell.lock().losses();
+        self.store().await?;
+        // Another's commit may have taken it along, and given it up.
+        self.cell.lock().lost_since(losses)
+    }
+
+    async fn store(self: &Arc<Self>) -> Result<(), Error> {
+        let until = {
             let cell = self.cell.lock();
             if !cell.has_work(&self.registry.store) {
                 return Ok(());
             }
-            (cell.state.next(), cell.losses())
+            cell.state.next()
         };
-        self.run(Box::pin(self.clone().commit(until))).await?;
-        // Another's commit may have taken it along, and given it up.
-        self.cell.lock().lost_since(losses)
+        self.run(Box::pin(self.clone().commit(until))).await
     }
 
     /// Runs a commit in a task of its own, which goes on when the caller is cancelled and which the shutdown waits for.
@@ -333,7 +338,7 @@ impl InUse for Ending {
     fn shut_down(self: Arc<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
             self.abandon();
-            if let Err(error) = self.flush().await {
+            if let Err(error) = self.store().await {
                 self.log_failure("could not be stored at the shutdown", &error);
             }
         })

@@ -24,8 +24,10 @@ use crate::session::ending::Ending;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SessionStatus {
-    /// Nothing is stored: the visitor is new, or the ID unknown or expired.
+    /// Nothing is stored: the visitor brought no session ID, or this request ended its session.
     Fresh,
+    /// The visitor brought a session ID that opens nothing: it is unknown or expired, or its session had ended before.
+    Unknown,
     /// The session is in the table.
     Live,
     /// A login gave the session another ID: this late request sees nothing, and its changes are dropped.
@@ -237,6 +239,7 @@ impl Session {
     #[must_use]
     pub fn status(&self) -> SessionStatus {
         match self.ending.origin() {
+            Origin::Fresh { .. } if self.ending.brought() => SessionStatus::Unknown,
             Origin::Fresh { .. } | Origin::OwnEnd => SessionStatus::Fresh,
             Origin::Live { .. } => SessionStatus::Live,
             Origin::Superseded => SessionStatus::Superseded,

@@ -51,7 +51,8 @@ fn odd_values(id: &str) -> Vec<Vec<u8>> {
         format!("{id}\u{e9}"),
         format!("'{id}'"),
         format!("\\{id}"),
-        format!("{id}.signature"),
+        format!(".{id}"),
+        format!("{id} .hint"),
         format!("../{id}"),
         format!("{id}/.."),
         id[..35].to_owned(),
@@ -150,32 +151,122 @@ async fn a_visitor_with_an_odd_cookie_gets_a_session_with_an_id_of_our_own() {
     assert_eq!(bed.faults.calls(), ["GetItem", "PutItem"]);
 }
 
+/// A cookie with an ID that opens nothing.
+fn unknown() -> String {
+    format!("session={}", SessionId::random().expose())
+}
+
 #[rocket::async_test]
-async fn of_several_cookies_of_the_name_the_last_counts() {
+async fn of_several_cookies_of_the_name_the_first_that_opens_a_live_row_counts() {
     let bed = Bed::new();
     let client = bed.client(routes![]).await;
     let id = stored(&bed, &client).await.expose();
+    let other = format!("session={}", seed(&client, Some("bob"), &[]).await.expose());
     let server = server(&bed, bed.config()).await;
     let (ours, odd) = (format!("session={id}"), "session=odd".to_owned());
-    let unknown = format!("session={}", SessionId::random().expose());
-    for (cookies, reads, seen) in [
-        ([&odd, &ours], 1, "Live ann"),
-        ([&unknown, &ours], 1, "Live ann"),
-        ([&ours, &ours], 1, "Live ann"),
-        ([&ours, &odd], 0, "Fresh "),
-        ([&ours, &unknown], 1, "Fresh "),
-    ] {
-        let one_line = vec![format!("Cookie: {}; {}", cookies[0], cookies[1])];
-        let two_lines = cookies.map(|cookie| format!("Cookie: {cookie}")).to_vec();
-        for lines in [one_line, two_lines] {
+    let cases: [(&[&str], usize, &str); 13] = [
+        (&[&odd, &ours], 1, "Live ann"),
+        (&[&ours, &odd], 1, "Live ann"),
+        (&[&unknown(), &ours], 2, "Live ann"),
+        (&[&ours, &unknown()], 1, "Live ann"),
+        (&[&ours, &ours], 1, "Live ann"),
+        (&[&ours, &other], 1, "Live ann"),
+        (&[&other, &ours], 1, "Live bob"),
+        (&["session=", &ours], 1, "Live ann"),
+        (&["session", &ours, "session"], 1, "Live ann"),
+        (&[&unknown(), "theme=dark", &unknown(), &odd, &odd, &odd, &ours], 3, "Live ann"),
+        (&[&odd, &odd, &odd, &odd, &odd, &odd, &ours], 1, "Live ann"),
+        // Nobody makes the store work for a heap of planted cookies.
+        (&[&unknown(), &unknown(), &unknown(), &unknown(), &ours], 4, "Unknown "),
+        (&[&unknown(), &unknown()], 2, "Unknown "),
+    ];
+    for (cookies, reads, seen) in cases {
+        let one_line = vec![format!("Cookie: {}", cookies.join("; "))];
+        let lines_of_their_own: Vec<_> = cookies.iter().map(|cookie| format!("Cookie: {cookie}")).collect();
+        for lines in [one_line, lines_of_their_own] {
             bed.faults.reset_counts();
             let headers: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
             let answer = server.get("/", &headers).await;
             assert_eq!(server::status(&answer), 200);
-            assert!(answer.ends_with(&format!("\r\n\r\n{seen}")), "{seen}: {answer}");
-            assert_eq!(bed.faults.calls(), vec!["GetItem"; reads], "{seen}");
+            assert!(answer.ends_with(&format!("\r\n\r\n{seen}")), "{cookies:?}: {seen}: {answer}");
+            assert_eq!(bed.faults.calls(), vec!["GetItem"; reads], "{cookies:?}");
         }
     }
+}
+
+#[rocket::async_test]
+async fn where_no_cookie_of_the_name_opens_a_live_row_the_first_one_counts() {
+    let bed = Bed::new();
+    let client = bed.client(all()).await;
+    let superseded = stored(&bed, &client).await;
+    new_id(&get(&client, "/login", &superseded).await);
+    let server = server(&bed, bed.config()).await;
+    let (late, unknown) = (format!("session={}", superseded.expose()), unknown());
+    for (cookies, seen) in [([&late, &unknown], "Superseded "), ([&unknown, &late], "Unknown ")] {
+        let header = format!("Cookie: {}; {}", cookies[0], cookies[1]);
+        let answer = server.get("/", &[header.as_bytes()]).await;
+        assert!(answer.ends_with(&format!("\r\n\r\n{seen}")), "{answer}");
+    }
+}
+
+#[rocket::async_test]
+async fn a_cookie_planted_for_a_path_costs_no_row_a_request_and_signs_nobody_out() {
+    let bed = Bed::new();
+    let client = bed.client(routes![]).await;
+    let id = stored(&bed, &client).await;
+    let before = bed.rows().await.len();
+    let server = server(&bed, bed.config()).await;
+    // As a browser sends them where somebody set `session` for the path of the page: the longer path comes first.
+    let header = format!("Cookie: {}; session={}", unknown(), id.expose());
+    for visits in 1..=3 {
+        let answer = server.get("/count", &[header.as_bytes()]).await;
+        assert!(answer.ends_with(&format!("\r\n\r\n{visits}")), "{answer}");
+        assert_eq!(server::headers(&answer, "Set-Cookie"), [""; 0]);
+    }
+    assert_eq!(bed.rows().await.len(), before);
+}
+
+#[rocket::async_test]
+async fn a_cookie_that_could_not_be_looked_up_is_no_reason_to_take_the_next() {
+    let bed = Bed::new();
+    let client = bed.client(routes![]).await;
+    let id = stored(&bed, &client).await;
+    let server = server(&bed, bed.config()).await;
+    bed.faults.inject(On::reads(), Effect::AccessDenied);
+    let header = format!("Cookie: {}; session={}", unknown(), id.expose());
+    let answer = server.get("/", &[header.as_bytes()]).await;
+    assert_eq!((server::status(&answer), bed.faults.calls()), (503, vec!["GetItem".to_owned()]));
+}
+
+#[rocket::async_test]
+async fn a_hint_behind_the_id_is_ignored_whatever_it_says() {
+    let bed = Bed::new();
+    let client = bed.client(routes![]).await;
+    let id = stored(&bed, &client).await.expose();
+    let header = Config { header: Some("X-SessionId".into()), ..bed.config() };
+    for (config, name) in [(bed.config(), "Cookie: session="), (header, "X-SessionId: ")] {
+        let server = server(&bed, config).await;
+        for hint in ["", "a", "eu-west-1", "v2.a.b", "x=y"] {
+            bed.faults.reset_counts();
+            let answer = server.get("/", &[format!("{name}{id}.{hint}").as_bytes()]).await;
+            assert!(answer.ends_with("\r\n\r\nLive ann"), "{hint}: {answer}");
+            assert_eq!(bed.faults.calls(), ["GetItem"], "{hint}");
+        }
+    }
+}
+
+#[rocket::async_test]
+async fn rockets_tracked_client_forgets_the_cookie_after_a_sign_out() {
+    let bed = Bed::new();
+    let client = Client::tracked(bed.rocket(bed.config(), all())).await.expect("a valid rocket");
+    ok(&client.get("/count").dispatch().await);
+    assert!(client.cookies().get("session").is_some());
+    ok(&client.get("/out").dispatch().await);
+    assert_eq!(client.cookies().get("session"), None);
+    let expires = "Expires=Thu, 01 Jan 1970 00:00:00 GMT";
+    ok(&client.get("/count").dispatch().await);
+    let removed = client.get("/clear").dispatch().await;
+    assert!(set_cookies(&removed)[0].ends_with(&format!("Max-Age=0; {expires}")), "{:?}", set_cookies(&removed));
 }
 
 #[rocket::async_test]
@@ -446,7 +537,7 @@ async fn the_cookie_has_the_configured_attributes_when_it_is_set_and_when_it_is_
     let removed = get(&client, "/out", &id).await;
     let text = format!("session={}; HttpOnly; SameSite=Lax; Path=/; Max-Age=1209600", id.expose());
     assert_eq!(set_cookies(&set), [text]);
-    assert_eq!(set_cookies(&removed), ["session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0"]);
+    assert_eq!(set_cookies(&removed), ["session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
 
     let cookie = CookieConfig {
         name: "__Secure-shop".into(),
@@ -463,5 +554,5 @@ async fn the_cookie_has_the_configured_attributes_when_it_is_set_and_when_it_is_
     let removed = client.get("/out").cookie(sent).dispatch().await;
     let rest = "SameSite=None; Secure; Path=/shop; Domain=example.com";
     assert_eq!(set_cookies(&set), [format!("__Secure-shop={value}; {rest}; Max-Age=1209600")]);
-    assert_eq!(set_cookies(&removed), [format!("__Secure-shop=; {rest}; Max-Age=0")]);
+    assert_eq!(set_cookies(&removed), [format!("__Secure-shop=; {rest}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")]);
 }

@@ -207,7 +207,7 @@ async fn the_configured_cookie_is_the_one_that_is_set_read_and_removed() {
     assert_eq!(shared(&set), (expected, Some(true), None, Some(SameSite::Strict)));
 
     let other = client.get("/describe").cookie(Cookie::new("session", set.value().to_owned())).dispatch().await;
-    assert_eq!(seen(other).await["status"], "Fresh");
+    assert_eq!(seen(other).await["status"], "Unknown");
     let cleared = client.get("/clear").cookie(Cookie::new("shop", set.value().to_owned())).dispatch().await;
     let removal = told(&cleared).expect("a removal");
     assert_eq!(shared(&removal), shared(&set));
@@ -693,7 +693,7 @@ async fn invalidate_ends_the_row_and_the_old_id_opens_nothing() {
     assert_eq!((&inside["id"], &inside["handle"], &inside["empty"]), (&json!(null), &json!(null), &json!(true)));
     let [ended] = &bed.rows().await[..] else { panic!("one row") };
     assert_ended(ended);
-    assert_eq!(seen(support::get(&client, "/describe", &id).await).await["status"], "Fresh");
+    assert_eq!(seen(support::get(&client, "/describe", &id).await).await["status"], "Unknown");
 }
 
 // The client in managed state.

@@ -110,7 +110,7 @@ async fn a_session_that_expired_meanwhile_is_not_revived_though_its_row_still_st
         let (slow, ()) = node.slow(&id, &slowly(script), async { node.bed.advance(12 * DAY) }).await;
         slow.silent();
         assert_eq!(node.rows().await, before, "{script}");
-        node.ask(&id, "look").await.silent().says("Fresh nobody {}");
+        node.ask(&id, "look").await.silent().says("Unknown nobody {}");
         node.wipe().await;
     }
     for script in SIGN_OUTS {
@@ -212,7 +212,7 @@ async fn a_sign_out_with_an_old_id_ends_what_rotations_made_of_the_session() {
                 _ => drop(out.silent()),
             }
             assert_eq!(node.live().await, [], "{rotation}");
-            node.ask(&new, "look").await.silent().says("Fresh nobody {}");
+            node.ask(&new, "look").await.silent().says("Unknown nobody {}");
             node.ask(&id, "invalidate").await.silent();
             node.wipe().await;
         }
@@ -300,7 +300,7 @@ async fn a_sign_out_after_a_flush_that_met_an_expired_tombstone_ends_the_success
             .await;
         assert_eq!(node.live().await.len(), 0, "{act}");
         answer.removes();
-        node.ask(&cycled, "look").await.says("Fresh nobody {}");
+        node.ask(&cycled, "look").await.says("Unknown nobody {}");
     }
 }
 
@@ -347,7 +347,7 @@ async fn a_sign_out_that_stores_a_flash_replaces_the_session_in_one_transaction(
     assert_eq!(node.live().await, [node.row(&new).await]);
     assert_eq!((node.row(&id).await.text("ended"), node.rows().await.len()), (Some("ended"), 2));
     node.ask(&new, "look").await.says(r#"Live nobody {"flash":1}"#);
-    node.ask(&id, "look").await.silent().says("Fresh nobody {}");
+    node.ask(&id, "look").await.silent().says("Unknown nobody {}");
 }
 
 // Rotations: the ID is cycled.
@@ -540,7 +540,7 @@ async fn later_the_pre_login_id_opens_nothing() {
         if deleted {
             node.bed.delete(&node.client, &id).await;
         }
-        node.ask(&id, "look").await.silent().says("Fresh nobody {}");
+        node.ask(&id, "look").await.silent().says("Unknown nobody {}");
         // An unknown ID is never adopted: what is stored goes to a new one.
         let new = node.ask(&id, "insert:planted=1").await.id();
         assert_ne!(new, id);

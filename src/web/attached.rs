@@ -18,9 +18,9 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// Loads the session whose ID a request brings.
+    /// Loads the session that a request brings.
     pub(crate) async fn load(&self, request: &Request<'_>, head_sent: bool) -> Result<Arc<Ending>, Error> {
         let anonymous = self.sessions.config().on_outage == OnOutage::Anonymous;
-        Ending::load(&self.sessions.registry, self.transport.id(request), head_sent, anonymous).await
+        Ending::load(&self.sessions.registry, &self.transport.ids(request), head_sent, anonymous).await
     }
 }

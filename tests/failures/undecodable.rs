@@ -171,7 +171,7 @@ async fn a_broken_row_whose_time_is_over_is_absent() {
     let bed = bed();
     let (client, id, row) = with(&bed, bed.config(), "data", Some(s("{"))).await;
     bed.advance(15 * 86_400);
-    assert_eq!(get(&client, "/look", &id).await.into_string().await.as_deref(), Some("Fresh None None"));
+    assert_eq!(get(&client, "/look", &id).await.into_string().await.as_deref(), Some("Unknown None None"));
     assert_eq!(logs::here(log::Level::Error), [""; 0]);
     assert_eq!(bed.rows().await, [row]);
 }
@@ -228,7 +228,7 @@ async fn an_expired_row_of_a_newer_format_is_just_absent() {
     let bed = bed();
     let (client, id, row) = with(&bed, bed.config(), "format", Some(n("2"))).await;
     bed.advance(15 * 86_400);
-    assert_eq!(get(&client, "/look", &id).await.into_string().await.as_deref(), Some("Fresh None None"));
+    assert_eq!(get(&client, "/look", &id).await.into_string().await.as_deref(), Some("Unknown None None"));
     let response = get(&client, "/bump", &id).await;
     ok(&response);
     assert!(new_id(&response) != id);

@@ -207,7 +207,7 @@ async fn the_configured_cookie_is_the_one_that_is_set_read_and_removed() {
     assert_eq!(shared(&set), (expected, Some(true), None, Some(SameSite::Strict)));
 
     let other = client.get("/describe").cookie(Cookie::new("session", set.value().to_owned())).dispatch().await;
-    assert_eq!(seen(other).await["status"], "Unknown");
+    assert_eq!(seen(other).await["status"], "Fresh");
     let cleared = client.get("/clear").cookie(Cookie::new("shop", set.value().to_owned())).dispatch().await;
     let removal = told(&cleared).expect("a removal");
     assert_eq!(shared(&removal), shared(&set));

@@ -191,7 +191,7 @@ async fn a_slow_sign_out_ends_what_rotations_made_of_the_session() {
             assert_eq!(node.live().await, [], "{rotations:?}");
             // Those of the rotations, and that of the end.
             assert_eq!(node.tombstones().await, rotations.len() + 1);
-            node.browse(&jar, "look").await.silent().says("Fresh nobody {}");
+            node.browse(&jar, "look").await.silent().says("Unknown nobody {}");
             node.wipe().await;
         }
     }
@@ -280,7 +280,7 @@ async fn a_sign_out_that_begins_behind_more_than_sixteen_rotations_ends_the_sess
         }
         node.ask(&id, "look").await.silent().says("Gone nobody {}");
         node.ask(&id, script).await.ok();
-        node.browse(&jar, "look").await.says("Fresh nobody {}");
+        node.browse(&jar, "look").await.says("Unknown nobody {}");
         node.wipe().await;
     }
 }

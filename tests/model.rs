@@ -59,10 +59,10 @@ fn run(name: &str, cases: u32, programs: &BoxedStrategy<Program>) {
     // Over HTTP a request costs a hundred times as much.
     let cases = if support::endpoint().is_some() { cases / 20 } else { cases };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed()));
     let (ran, checked, started) = (Cell::new(0), Cell::new(0), Instant::now());
-    let outcome = runner.run(programs, |(steps, silent)| {
+    let outcome = runner.run(programs, |Program { steps, silent }| {
         ran.set(ran.get() + 1);
         match runtime.block_on(AssertUnwindSafe(world::run(steps, silent)).catch_unwind()) {
             Ok(requests) => checked.set(checked.get() + requests),

@@ -1,6 +1,8 @@
 //! Random programs: of whole requests that overlap, of one rich request after the other, and of acts of several requests on
 //! two nodes.
 
+use std::fmt;
+
 use proptest::prelude::*;
 use rocket_dynamodb_sessions::testing::Effect;
 
@@ -8,7 +10,24 @@ use crate::act::{Act, HANDLER, KEYS, LANES, Lane};
 use crate::world::{BROWSERS, How, LAST, Move, Step};
 
 /// A program, and whether its server brings no row with a failed condition.
-pub type Program = (Vec<Step>, bool);
+#[derive(Clone)]
+pub struct Program {
+    pub steps: Vec<Step>,
+    pub silent: bool,
+}
+
+/// A line a step.
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.silent { "on a server that brings no rows" } else { "" })?;
+        self.steps.iter().try_for_each(|step| write!(f, "\n    {step:?}"))
+    }
+}
+
+fn program(steps: impl Strategy<Value = Vec<Vec<Step>>> + 'static) -> BoxedStrategy<Program> {
+    let silent = prop::bool::weighted(0.2);
+    (steps, silent).prop_map(|(steps, silent)| Program { steps: steps.concat(), silent }).boxed()
+}
 
 fn key() -> impl Strategy<Value = usize> {
     0..KEYS.len()
@@ -109,10 +128,6 @@ fn lane() -> BoxedStrategy<Lane> {
     prop_oneof![5 => Just(HANDLER), 2 => Just(1_usize), 1 => Just(2_usize)].boxed()
 }
 
-fn silent() -> BoxedStrategy<bool> {
-    prop::bool::weighted(0.2).boxed()
-}
-
 /// Whole requests that overlap: each loads, waits while others run, and then does all at once.
 pub fn overlapping() -> BoxedStrategy<Program> {
     let acts = prop::collection::vec(prop_oneof![10 => change(), 2 => Just(Act::Flush)], 0..4);
@@ -127,7 +142,7 @@ pub fn overlapping() -> BoxedStrategy<Program> {
     });
     let start = (browser(), 0..2_usize).prop_map(|(browser, node)| vec![Step::Start { browser, node }]);
     let steps = prop_oneof![8 => start, 8 => whole, 4 => between().prop_map(|step| vec![step])];
-    (prop::collection::vec(steps, 4..30).prop_map(|steps| steps.concat()), silent()).boxed()
+    program(prop::collection::vec(steps, 4..30))
 }
 
 /// One request after the other, each of them long and rich.
@@ -160,7 +175,7 @@ pub fn sequential() -> BoxedStrategy<Program> {
         let made = start.chain(before).chain([moved(Move::End(how))]).chain(after);
         made.chain(closes.map(moved)).chain(between).collect::<Vec<_>>()
     });
-    (prop::collection::vec(request, 1..6).prop_map(|requests| requests.concat()), silent()).boxed()
+    program(prop::collection::vec(request, 1..6))
 }
 
 /// Acts of several requests on two nodes, one beside the other and one within the other.
@@ -191,5 +206,5 @@ pub fn parallel() -> BoxedStrategy<Program> {
         2 => (0..2_usize).prop_flat_map(fault),
         2 => between(),
     ];
-    (prop::collection::vec(step, 6..36), silent()).boxed()
+    program(prop::collection::vec(step.prop_map(|step| vec![step]), 6..36))
 }

@@ -603,7 +603,7 @@ impl Req {
         let Origin::Live { led: false, seen } = &self.origin else { return self.tell(None) };
         let until = match stored {
             Stored::New { .. } => {
-                self.id = Some(at);
+                (self.id, self.candidate) = (Some(at), None);
                 seen.life.cookie
             }
             _ => told,

@@ -121,7 +121,7 @@ impl Session {
         T: Serialize,
     {
         let key = key.into();
-        let value = Value::encode(self.ending.codec(), &value).map_err(|e| Error::value(&key, e))?;
+        let value = Value::encode_under(self.ending.codec(), &key, &value).map_err(|e| Error::value(&key, e))?;
         self.push(Op::Insert(key.into(), value))
     }
 

@@ -537,7 +537,10 @@ async fn the_cookie_has_the_configured_attributes_when_it_is_set_and_when_it_is_
     let removed = get(&client, "/out", &id).await;
     let text = format!("session={}; HttpOnly; SameSite=Lax; Path=/; Max-Age=1209600", id.expose());
     assert_eq!(set_cookies(&set), [text]);
-    assert_eq!(set_cookies(&removed), ["session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]);
+    assert_eq!(
+        set_cookies(&removed),
+        ["session=; HttpOnly; SameSite=Lax; Path=/; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+    );
 
     let cookie = CookieConfig {
         name: "__Secure-shop".into(),
@@ -554,5 +557,8 @@ async fn the_cookie_has_the_configured_attributes_when_it_is_set_and_when_it_is_
     let removed = client.get("/out").cookie(sent).dispatch().await;
     let rest = "SameSite=None; Secure; Path=/shop; Domain=example.com";
     assert_eq!(set_cookies(&set), [format!("__Secure-shop={value}; {rest}; Max-Age=1209600")]);
-    assert_eq!(set_cookies(&removed), [format!("__Secure-shop=; {rest}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")]);
+    assert_eq!(
+        set_cookies(&removed),
+        [format!("__Secure-shop=; {rest}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")]
+    );
 }

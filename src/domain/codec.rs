@@ -2,10 +2,12 @@
 
 #[cfg(feature = "cbor")]
 pub(crate) mod cbor;
-mod finite;
 pub(crate) mod json;
+mod key;
 #[cfg(feature = "native")]
 pub(crate) mod native;
+mod strict;
+mod watch;
 
 /// How the values of a session are encoded. A session keeps its codec as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

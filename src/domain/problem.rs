@@ -10,6 +10,14 @@ pub(crate) enum Problem {
     /// A number that the codec cannot keep to the last digit.
     #[cfg(feature = "native")]
     OutOfRange(&'static str),
+    /// A set that is empty, or holds something twice.
+    #[cfg(feature = "native")]
+    Set(&'static str),
+    /// The name of a part that DynamoDB does not take.
+    #[cfg(feature = "native")]
+    Name(&'static str),
+    /// An integer of 128 bits, and the codec has none.
+    Wide(&'static str),
     /// More levels than could be read back.
     TooDeep { codec: &'static str, most: usize },
     /// The keys of a map are no strings, and the codec has no others.
@@ -31,6 +39,21 @@ impl fmt::Display for Problem {
             #[cfg(feature = "native")]
             Self::OutOfRange(codec) => {
                 write!(f, "the codec `{codec}` has numbers of 38 digits from 1e-130 to 1e126; store a text instead")
+            }
+            #[cfg(feature = "native")]
+            Self::Set(codec) => write!(f, "the codec `{codec}` has no set that is empty or holds something twice"),
+            #[cfg(feature = "native")]
+            Self::Name(codec) => {
+                write!(
+                    f,
+                    "the codec `{codec}` has no empty names, and none of more than 65535 bytes; take another name"
+                )
+            }
+            Self::Wide(codec) => {
+                write!(
+                    f,
+                    "the codec `{codec}` has no integers of 128 bits; store a text instead, or take another codec"
+                )
             }
             Self::TooDeep { codec, most } => write!(f, "the codec `{codec}` reads back at most {most} levels"),
             Self::Key(codec) => {

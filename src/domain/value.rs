@@ -38,6 +38,19 @@ impl Value {
         }
     }
 
+    /// The same for a value under a key: a codec may not have all keys.
+    pub(crate) fn encode_under<T>(codec: Codec, key: &str, value: &T) -> Result<Self, Problem>
+    where
+        T: Serialize + ?Sized,
+    {
+        #[cfg(feature = "native")]
+        if codec == Codec::Native {
+            crate::domain::codec::native::check_name(key)?;
+        }
+        let _ = key;
+        Self::encode(codec, value)
+    }
+
     /// Decodes the value; the application's `Deserialize` runs here, so no lock may be held.
     pub(crate) fn decode<T>(&self) -> Result<T, Problem>
     where

@@ -102,7 +102,7 @@ impl Session {
         let typed = move |value: Option<&Value>| {
             let value = value.map(Value::decode).transpose().map_err(|e| Error::value(&name, e))?;
             let (new, answer) = change(value);
-            let encoded = Value::encode(codec, &new).map_err(|e| Error::value(&name, e))?;
+            let encoded = Value::encode_under(codec, &name, &new).map_err(|e| Error::value(&name, e))?;
             Ok((new, answer, encoded))
         };
         self.ending.check()?;

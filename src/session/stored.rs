@@ -140,7 +140,7 @@ fn read<T: SessionValue>(value: Option<&Value>) -> Result<T, Error> {
 }
 
 fn write<T: SessionValue>(codec: Codec, value: &T) -> Result<Value, Error> {
-    Value::encode(codec, value).map_err(|e| Error::value(T::KEY, e))
+    Value::encode_under(codec, T::KEY, value).map_err(|e| Error::value(T::KEY, e))
 }
 
 /// A change of a typed value, to be made over what another request has stored.

@@ -97,7 +97,8 @@ fn cookies<'r>(request: &'r Request<'_>, name: &'r str) -> Box<dyn Iterator<Item
         // A local client fills the jar, and sends no header.
         return Box::new(request.cookies().get(name).into_iter().map(|cookie| cookie.value().to_owned()));
     }
-    let pairs = request.headers().get("Cookie").flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let pairs =
+        request.headers().get("Cookie").flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     Box::new(pairs.filter(move |(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_owned()))
 }
 

@@ -9,14 +9,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::bytes::Bytes;
+use crate::domain::codec::strict;
+use crate::domain::codec::watch::Rules;
 use crate::domain::problem::Problem;
 use crate::domain::text::Text;
 use crate::domain::tree::{CborScalar, Scalar as Leaf, Tree};
 
 const NAME: &str = "cbor";
 
-/// The most levels that are written; ciborium reads 256, tags and enums counted.
-const MOST_LEVELS: usize = 200;
+/// ciborium reads 256 levels, the names of enums' variants counted.
+const RULES: Rules = Rules { codec: NAME, levels: 200, not_finite: true, wide: true, any_keys: true, counts: true };
 
 /// Writes a value.
 pub(crate) fn encode_value<T>(value: &T) -> Result<Vec<u8>, Problem>
@@ -24,21 +26,35 @@ where
     T: Serialize + ?Sized,
 {
     let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).map_err(|_| Problem::Unwritable)?;
-    match item(&bytes, 0) {
-        Some((_, levels)) if levels <= MOST_LEVELS => Ok(bytes),
-        _ => Err(Problem::TooDeep { codec: NAME, most: MOST_LEVELS }),
-    }
+    strict::write(RULES, value, |value| ciborium::into_writer(value, &mut bytes))?;
+    // A broken value would break its row.
+    if item(&bytes, 0) == Some(bytes.len()) { Ok(bytes) } else { Err(Problem::Unwritable) }
 }
 
 pub(crate) fn decode_value<T>(bytes: &[u8]) -> Result<T, Problem>
 where
     T: DeserializeOwned,
 {
-    ciborium::from_reader(bytes).map_err(|error: ciborium::de::Error<std::io::Error>| match error {
+    read(bytes).map_err(|error| match error {
         ciborium::de::Error::Semantic(_, text) => Problem::misfit(&text),
         _ => Problem::Misfit { expected: None },
     })
+}
+
+/// Reads with as much room as there are bytes: ciborium has no text or bytes for a visitor that wants them in one piece where
+/// they are longer than its buffer of 4 KB.
+fn read<T>(bytes: &[u8]) -> Result<T, ciborium::de::Error<std::io::Error>>
+where
+    T: DeserializeOwned,
+{
+    let (mut small, mut large) = ([0; 256], Vec::new());
+    let room = if bytes.len() <= small.len() {
+        &mut small[..]
+    } else {
+        large.resize(bytes.len(), 0);
+        &mut large
+    };
+    ciborium::de::from_reader_with_buffer(bytes, room)
 }
 
 /// Writes keys and values as one map; values go in as they are.
@@ -67,10 +83,9 @@ pub(crate) fn split(bytes: Vec<u8>) -> Result<Vec<(Text, Bytes)>, String> {
             at += 1;
             break;
         }
-        let (end, _) = item(&whole, at).ok_or_else(broken)?;
-        let key: String =
-            ciborium::from_reader(&whole[at..end]).map_err(|_| "`data` has a key that is no text".to_owned())?;
-        let (next, _) = item(&whole, end).ok_or_else(broken)?;
+        let end = item(&whole, at).ok_or_else(broken)?;
+        let key: String = read(&whole[at..end]).map_err(|_| "`data` has a key that is no text".to_owned())?;
+        let next = item(&whole, end).ok_or_else(broken)?;
         entries.push((Text::from(key), Bytes::part(&whole, end..next)));
         at = next;
     }
@@ -90,9 +105,9 @@ enum Left {
     UntilBreak,
 }
 
-/// Finds where an item ends, and how deep it is, whatever the depth: nothing is parsed, and nothing recurses.
-fn item(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
-    let (mut at, mut deepest) = (start, 0);
+/// Finds where an item ends, whatever the depth: nothing is parsed, and nothing recurses.
+fn item(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
     let mut left = vec![Left::Items(1)];
     while let Some(top) = left.last_mut() {
         match top {
@@ -121,14 +136,13 @@ fn item(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
             Header::Positive(_) | Header::Negative(_) | Header::Float(_) | Header::Simple(_) => continue,
         };
         left.push(below);
-        deepest = deepest.max(left.len() - 1);
     }
-    Some((at, deepest))
+    Some(at)
 }
 
 /// Takes a value apart; one that ciborium does not read, as for its depth, is `None`.
 pub(crate) fn tree(bytes: &[u8]) -> Option<Tree> {
-    Some(taken_apart(ciborium::from_reader(bytes).ok()?))
+    Some(taken_apart(read(bytes).ok()?))
 }
 
 fn taken_apart(item: Item) -> Tree {
@@ -160,8 +174,7 @@ fn put_together(tree: &Tree) -> Option<Item> {
         Tree::Scalar(_) => return None,
         Tree::List(parts) => Item::Array(parts.iter().map(put_together).collect::<Option<_>>()?),
         Tree::Object(parts) => {
-            let parts =
-                parts.iter().map(|(key, part)| Some((ciborium::from_reader(&key[..]).ok()?, put_together(part)?)));
+            let parts = parts.iter().map(|(key, part)| Some((read(key).ok()?, put_together(part)?)));
             Item::Map(parts.collect::<Option<_>>()?)
         }
     })

@@ -8,15 +8,16 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::domain::codec::finite::Finite;
+use crate::domain::codec::strict;
+use crate::domain::codec::watch::Rules;
 use crate::domain::problem::Problem;
 use crate::domain::text::Text;
 use crate::domain::tree::{Scalar, Tree};
 
 const NAME: &str = "json";
 
-/// The most levels that serde_json reads.
-const MOST_LEVELS: usize = 127;
+/// serde_json reads 127 levels.
+const RULES: Rules = Rules { codec: NAME, levels: 127, not_finite: false, wide: true, any_keys: false, counts: false };
 
 /// Writes a value as JSON text.
 pub(crate) fn encode_value<T>(value: &T) -> Result<String, Problem>
@@ -24,41 +25,8 @@ where
     T: Serialize + ?Sized,
 {
     let mut text = Vec::with_capacity(32);
-    let refused = Finite::check(&mut serde_json::Serializer::new(&mut text), value);
-    refused.map_err(|(not_finite, error)| match not_finite {
-        true => Problem::NotFinite(NAME),
-        // serde_json's own text for it.
-        false if error.to_string().contains("key must be") => Problem::Key(NAME),
-        false => Problem::Unwritable,
-    })?;
-    let text = String::from_utf8(text).expect("serde_json writes UTF-8");
-    if levels(&text) > MOST_LEVELS {
-        return Err(Problem::TooDeep { codec: NAME, most: MOST_LEVELS });
-    }
-    Ok(text)
-}
-
-/// How deep lists and objects lie in each other.
-fn levels(text: &str) -> usize {
-    let (mut level, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
-    // Most values have none, and are not looked at byte by byte.
-    if !text.starts_with(['[', '{']) {
-        return 0;
-    }
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = quoted,
-            b'"' => quoted = !quoted,
-            b'[' | b'{' if !quoted => {
-                level += 1;
-                deepest = deepest.max(level);
-            }
-            b']' | b'}' if !quoted => level -= 1,
-            _ => {}
-        }
-    }
-    deepest
+    strict::write(RULES, value, |value| serde_json::to_writer(&mut text, value))?;
+    Ok(String::from_utf8(text).expect("serde_json writes UTF-8"))
 }
 
 /// Takes a value apart, down to so many levels.

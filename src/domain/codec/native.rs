@@ -1,18 +1,20 @@
 //! The codec `native`: a DynamoDB map, for people who read the table in AWS's console, and for other programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_dynamo::AttributeValue;
 
+use crate::domain::codec::strict;
+use crate::domain::codec::watch::Rules;
 use crate::domain::problem::Problem;
 use crate::domain::tree::{Scalar, Tree};
 
 const NAME: &str = "native";
 
-/// DynamoDB's limit is 32 levels; one is the map of the data.
-const MOST_LEVELS: usize = 31;
+/// DynamoDB's limit is 32 levels; one is the map of the data, and one what lies in the last list or map.
+const RULES: Rules = Rules { codec: NAME, levels: 30, not_finite: false, wide: false, any_keys: false, counts: false };
 
 /// DynamoDB's numbers have 38 digits, from 1e-130 to just below 1e126.
 const DIGITS: usize = 38;
@@ -23,61 +25,58 @@ pub(crate) fn encode_value<T>(value: &T) -> Result<AttributeValue, Problem>
 where
     T: Serialize + ?Sized,
 {
-    let value: AttributeValue = serde_dynamo::to_attribute_value(value).map_err(|error| {
-        let key = error.to_string().to_lowercase().contains("key");
-        if key { Problem::Key(NAME) } else { Problem::Unwritable }
-    })?;
-    check(&value, MOST_LEVELS)?;
+    let mut value: AttributeValue = strict::write(RULES, value, |value| serde_dynamo::to_attribute_value(value))?;
+    check(&mut value)?;
     Ok(value)
 }
 
 /// Refuses what DynamoDB would not keep to the last digit, or not at all.
-fn check(value: &AttributeValue, levels: usize) -> Result<(), Problem> {
-    let below = || levels.checked_sub(1).ok_or(Problem::TooDeep { codec: NAME, most: MOST_LEVELS });
+fn check(value: &mut AttributeValue) -> Result<(), Problem> {
     match value {
-        AttributeValue::N(number) => match magnitude(number) {
-            Magnitude::Fits => Ok(()),
-            Magnitude::NotFinite => Err(Problem::NotFinite(NAME)),
-            Magnitude::OutOfRange => Err(Problem::OutOfRange(NAME)),
-        },
-        AttributeValue::Ns(numbers) if numbers.iter().any(|number| !matches!(magnitude(number), Magnitude::Fits)) => {
-            Err(Problem::OutOfRange(NAME))
+        // DynamoDB's zero has no sign; what is compared with what was read must have none either.
+        AttributeValue::N(number) if number == "-0" => "0".clone_into(number),
+        AttributeValue::N(number) if !fits(number) => return Err(Problem::OutOfRange(NAME)),
+        AttributeValue::Ns(numbers) if !numbers.iter().all(|number| fits(number)) => {
+            return Err(Problem::OutOfRange(NAME));
         }
-        AttributeValue::L(parts) => {
-            let below = below()?;
-            parts.iter().try_for_each(|part| check(part, below))
-        }
+        AttributeValue::Ss(texts) => return check_set(texts),
+        AttributeValue::Ns(numbers) => return check_set(numbers),
+        AttributeValue::Bs(list) => return check_set(list),
+        AttributeValue::L(parts) => return parts.iter_mut().try_for_each(check),
         AttributeValue::M(parts) => {
-            let below = below()?;
-            parts.values().try_for_each(|part| check(part, below))
+            parts.keys().try_for_each(|name| check_name(name))?;
+            return parts.values_mut().try_for_each(check);
         }
-        _ => Ok(()),
+        _ => {}
     }
+    Ok(())
 }
 
-enum Magnitude {
-    Fits,
-    NotFinite,
-    OutOfRange,
+/// Refuses a name of a part, or of the whole value, that DynamoDB does not take.
+pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
+    if (1..=65_535).contains(&name.len()) { Ok(()) } else { Err(Problem::Name(NAME)) }
 }
 
-fn magnitude(number: &str) -> Magnitude {
+/// DynamoDB's sets, which a type can ask serde_dynamo for, are not empty and hold nothing twice.
+fn check_set<T: Ord>(set: &[T]) -> Result<(), Problem> {
+    let distinct: BTreeSet<&T> = set.iter().collect();
+    if !set.is_empty() && distinct.len() == set.len() { Ok(()) } else { Err(Problem::Set(NAME)) }
+}
+
+/// Whether DynamoDB keeps a number to the last digit.
+fn fits(number: &str) -> bool {
     let unsigned = number.trim_start_matches('-');
-    if !unsigned.starts_with(|c: char| c.is_ascii_digit()) {
-        return Magnitude::NotFinite;
-    }
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     let significant = digits.trim_start_matches('0');
-    let Ok(exponent) = exponent.parse::<i64>() else { return Magnitude::OutOfRange };
+    let Ok(exponent) = exponent.parse::<i64>() else { return false };
     if significant.is_empty() {
-        return Magnitude::Fits;
+        return true;
     }
     let leading = i64::try_from(digits.len() - significant.len()).unwrap_or(i64::MAX);
     let first = i64::try_from(whole.len()).unwrap_or(i64::MAX) - 1 - leading + exponent;
-    let fits = significant.trim_end_matches('0').len() <= DIGITS && EXPONENTS.contains(&first);
-    if fits { Magnitude::Fits } else { Magnitude::OutOfRange }
+    significant.trim_end_matches('0').len() <= DIGITS && EXPONENTS.contains(&first)
 }
 
 pub(crate) fn decode_value<T>(value: &AttributeValue) -> Result<T, Problem>
@@ -122,10 +121,10 @@ mod tests {
         for fits in
             ["0", "-0", "1", "-1.5", "9e125", "1e-130", "0.001", &"9".repeat(38), &format!("1{}", "0".repeat(125))]
         {
-            assert!(matches!(magnitude(fits), Magnitude::Fits), "{fits}");
+            assert!(super::fits(fits), "{fits}");
         }
         for out in ["1e126", "1e-131", &"9".repeat(39), &u128::MAX.to_string(), &format!("1{}", "0".repeat(126))] {
-            assert!(matches!(magnitude(out), Magnitude::OutOfRange), "{out}");
+            assert!(!fits(out), "{out}");
         }
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             assert_eq!(encode_value(&number), Err(Problem::NotFinite(NAME)), "{number}");

@@ -56,13 +56,18 @@ thread_local! {
     static START: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Catches what this crate logs from now on, whatever the level.
-pub fn catch() {
+/// Catches what this crate logs in this process, whatever the level.
+pub fn set() {
     static SET: Once = Once::new();
     SET.call_once(|| {
         log::set_boxed_logger(Box::new(Catcher)).expect("no `Rocket` was made before");
         log::set_max_level(LevelFilter::Trace);
     });
+}
+
+/// Catches what this crate logs from now on.
+pub fn catch() {
+    set();
     START.set(LINES.lock().expect("no panic").len());
 }
 

@@ -13,6 +13,8 @@ pub mod server;
 
 pub mod watch;
 
+pub mod work;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

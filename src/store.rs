@@ -1,12 +1,11 @@
 //! The store: DynamoDB as a place for sessions. It knows neither Rocket nor cookies.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::domain::id::{RowKey, SessionId};
 use crate::domain::settle::{After, Before, Fate, fate, transition};
@@ -16,6 +15,7 @@ use crate::store::attempt::Attempts;
 use crate::store::bucket::Bucket;
 use crate::store::budget::Budget;
 use crate::store::item::{ITEM_LIMIT, text};
+use crate::store::link::{Link, Shared};
 use crate::store::lock::RowLocks;
 use crate::store::place::{Loaded, Place, Via};
 use crate::store::row::{Body, ID, Row};
@@ -26,10 +26,14 @@ mod bucket;
 pub(crate) mod budget;
 pub(crate) mod client;
 pub(crate) mod commit;
+mod connections;
+mod credentials;
 #[cfg(feature = "embedded")]
 pub(crate) mod embedded;
 mod expression;
+mod identity;
 pub(crate) mod item;
+pub(crate) mod link;
 mod lock;
 pub(crate) mod payload;
 pub(crate) mod place;
@@ -44,12 +48,14 @@ mod tombstone;
 mod version;
 mod write;
 
+/// The longest that credentials and the first connection may take at launch, in the background.
+const WARM_UP: Duration = Duration::from_secs(30);
+
 /// How many tombstones are followed in a row; each is a rotation within the life of a tombstone.
 const MOST_HOPS: usize = 16;
 
 /// DynamoDB as the store of one application's sessions.
 pub(crate) struct Store {
-    client: Client,
     attempts: Attempts,
     locks: RowLocks,
     warned: AtomicBool,
@@ -57,16 +63,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new(client: &Client, settings: Settings) -> Self {
-        // The attempts are our own: the SDK repeats neither transaction conflicts nor by a request's deadline, and hides
-        // whether it repeated a write, on which the meaning of a failed condition depends. Beside a time-out an attempt,
-        // its time-outs and its protection against stalled streams cost time and protect nothing.
-        let own = client.config().to_builder();
-        let own = own.retry_config(RetryConfig::disabled()).timeout_config(TimeoutConfig::disabled());
-        let own = own.stalled_stream_protection(StalledStreamProtectionConfig::disabled()).build();
+    /// `shared` comes with a client of this crate.
+    pub(crate) fn new(client: &Client, shared: Option<Shared>, settings: Settings) -> Self {
         Self {
-            client: Client::from_conf(own),
             attempts: Attempts {
+                link: Link::new(client, shared),
                 most: settings.attempts,
                 timeout: settings.attempt_timeout,
                 backoff: settings.backoff,
@@ -75,6 +76,23 @@ impl Store {
             locks: RowLocks::default(),
             warned: AtomicBool::new(false),
             settings,
+        }
+    }
+
+    /// The client for calls about the table.
+    pub(crate) fn table_client(&self) -> &Client {
+        self.attempts.link.patient()
+    }
+
+    /// Opens the first connection and has the credentials loaded, so that the first visitor waits for neither: reads a row
+    /// that is none. What fails then fails again for those who need it.
+    pub(crate) async fn warm_up(&self) {
+        let key = format!("{}warm-up", self.settings.key_prefix);
+        let send = |client: &Client| {
+            client.get_item().table_name(&self.settings.table).key(ID, text(&key)).consistent_read(false).send()
+        };
+        if let Err(error) = self.attempts.send("warm up", Instant::now() + WARM_UP, send).await {
+            log::debug!("{}", crate::error::Chain(&error));
         }
     }
 
@@ -132,8 +150,8 @@ impl Store {
     }
 
     async fn get(&self, key: &RowKey, consistent: bool, budget: &Budget) -> Result<Option<Row>, Error> {
-        let send = || {
-            let get = self.client.get_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
+        let send = |client: &Client| {
+            let get = client.get_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
             get.consistent_read(consistent).send()
         };
         let answer = self.attempts.send("load", budget.deadline(), send).await?;

@@ -323,7 +323,11 @@ async fn aws_without_region_and_credentials_is_a_warning() {
     }
     let variables = [("AWS_EC2_METADATA_DISABLED", "true")];
     let launch = Launch::of("aws_without_region_and_credentials_is_a_warning", "", &variables);
-    launch.starts_and_says(&["the table `sessions` could not be looked at", "AWS, region from the environment"]);
+    launch.starts_and_says(&[
+        "the table `sessions` could not be looked at",
+        "at AWS, no region",
+        "no AWS region: set `region`",
+    ]);
     assert!(launch.took < Duration::from_secs(10), "{:?}", launch.took);
 }
 

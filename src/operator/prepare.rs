@@ -1,24 +1,30 @@
 //! The look at the table when the application ignites.
 
-use aws_sdk_dynamodb::Client;
-
-use crate::config::{Config, Endpoint, Verify};
-use crate::error::Chain;
-use crate::store::table;
+use crate::config::{Endpoint, Verify};
+use crate::error::{Chain, Error};
+use crate::operator::sessions::Sessions;
 
 /// Creates the table where the configuration says so, and looks at it. The error means that the launch is to be aborted;
 /// it was told to the log.
-pub(crate) async fn prepare(config: &Config, client: &Client) -> Result<(), ()> {
+pub(crate) async fn prepare(sessions: &Sessions) -> Result<(), ()> {
+    let config = sessions.config();
     let embedded = config.endpoint.as_ref().is_some_and(Endpoint::is_embedded);
+    let mut unreachable = None;
     if (embedded || config.create_table)
-        && let Err(error) = table::create(client, &config.table).await
+        && let Err(error) = sessions.create_table().await
     {
         log::warn!("sessions.create_table: {}", Chain(&error));
+        // A launch that has waited once for a store that does not answer does not wait again.
+        unreachable = Some(error).filter(|error| matches!(error, Error::Unavailable { .. }));
     }
     if config.verify == Verify::Off {
         return Ok(());
     }
-    let status = match table::status(client, &config.table).await {
+    let looked = match unreachable {
+        Some(error) => Err(error),
+        None => sessions.table_status().await,
+    };
+    let status = match looked {
         Ok(status) => status,
         Err(error) => {
             log::warn!("the table `{}` could not be looked at: {}", config.table, Chain(&error));

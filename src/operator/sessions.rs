@@ -15,6 +15,7 @@ use crate::session::registry::{Counters, Registry};
 use crate::store::Store;
 use crate::store::client::{Connect, Target};
 use crate::store::item::ITEM_LIMIT;
+use crate::store::link::Shared;
 use crate::store::payload::Payloads;
 use crate::store::settings::{Clock, Settings};
 use crate::store::table::{self, TableStatus};
@@ -60,8 +61,9 @@ pub struct Stats {
 }
 
 impl Sessions {
-    pub(crate) fn new(client: Client, config: Config, clock: Clock) -> Self {
-        let store = Store::new(&client, settings(&config, clock));
+    /// `shared` comes with a client of this crate.
+    pub(crate) fn new(client: Client, shared: Option<Shared>, config: Config, clock: Clock) -> Self {
+        let store = Store::new(&client, shared, settings(&config, clock));
         let registry = Arc::new(Registry::new(store, config.deadline, config.commit_on_error));
         Self { registry, config: Arc::new(config), client }
     }
@@ -85,7 +87,7 @@ impl Sessions {
     ///
     /// Fails when DynamoDB cannot be reached or refuses.
     pub async fn create_table(&self) -> Result<(), Error> {
-        table::create(&self.client, &self.config.table).await
+        table::create(self.registry.store.table_client(), &self.config.table).await
     }
 
     /// Looks at the table: whether it exists, its key and its TTL.
@@ -94,7 +96,7 @@ impl Sessions {
     ///
     /// Fails when DynamoDB cannot be reached.
     pub async fn table_status(&self) -> Result<TableStatus, Error> {
-        table::status(&self.client, &self.config.table).await
+        table::status(self.registry.store.table_client(), &self.config.table).await
     }
 
     /// Ends the session that a handle names, also when its ID was rotated since. Returns whether there was one.
@@ -201,7 +203,7 @@ pub(crate) fn connection(config: &Config) -> Connect {
         None => Target::Aws,
         Some(Endpoint::Memory) => Target::Memory,
         Some(Endpoint::File(path)) => Target::File(path.clone()),
-        Some(endpoint @ Endpoint::Url(url)) => Target::Url { url: url.clone(), loopback: endpoint.is_loopback() },
+        Some(Endpoint::Url(url)) => Target::Url(url.clone()),
     };
     Connect {
         target,

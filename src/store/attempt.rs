@@ -1,25 +1,32 @@
 //! One request to DynamoDB, attempted until it is answered or its time is up.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::get_item::GetItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::error::Error;
 use crate::store::bucket::Bucket;
+use crate::store::connections::Lane;
+use crate::store::credentials::{Unloaded, is_refusal};
+use crate::store::identity::{self, Loading, cause};
+use crate::store::link::Link;
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
 /// How a request to DynamoDB is attempted.
 pub(crate) struct Attempts {
+    pub(crate) link: Link,
     /// The most attempts that may fail: a 5xx, a broken connection, a time-out.
     pub(crate) most: u32,
     /// The time one attempt may take.
@@ -122,8 +129,57 @@ where
 #[error("no answer within {} ms", .0.as_millis())]
 struct Late(Duration);
 
+#[derive(Debug, thiserror::Error)]
+#[error("no AWS region: set `region` under sessions in Rocket.toml, AWS_REGION, or `region` in the AWS profile")]
+struct NoRegion;
+
+#[derive(Debug, thiserror::Error)]
+#[error("AWS refuses the credentials: renew them, and check the account, the region and this machine's clock")]
+struct Refused(#[source] Arc<dyn StdError + Send + Sync>);
+
+/// How one attempt has ended, other than by an answer.
+enum Failed {
+    /// There was no attempt yet: who is to sign it is not known.
+    Loading(Loading),
+    /// The operator has to do something.
+    Rejected(Error),
+    /// As `Rejected`, because of who has signed it.
+    Refused(Error),
+    Again {
+        verdict: Verdict,
+        error: Error,
+        /// DynamoDB has said it.
+        answered: bool,
+    },
+}
+
+impl Failed {
+    fn of<E>(action: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: Judge,
+    {
+        if let Some(loading) = cause::<Loading>(&error) {
+            return Self::Loading(loading.clone());
+        }
+        if let Some(unloaded) = cause::<Unloaded>(&error) {
+            return Self::Rejected(Error::rejected(action, unloaded.clone()));
+        }
+        match verdict(&error) {
+            Verdict::Refusal if is_refusal(error.code()) => {
+                Self::Refused(Error::rejected(action, Refused(Arc::new(error))))
+            }
+            Verdict::Refusal => Self::Rejected(Error::rejected(action, error)),
+            verdict => {
+                let answered = matches!(error, SdkError::ServiceError(_));
+                Self::Again { verdict, error: Error::unavailable(action, error), answered }
+            }
+        }
+    }
+}
+
 impl Attempts {
-    /// Sends a request until DynamoDB answers it, `most` attempts failed, or `deadline` has come.
+    /// Sends a request until DynamoDB answers it, `most` attempts failed, or `deadline` has come. Credentials that are
+    /// being loaded are waited for, but not within the time of an attempt.
     pub(crate) async fn send<T, E, F, Fut>(
         &self,
         action: &'static str,
@@ -132,32 +188,62 @@ impl Attempts {
     ) -> Result<Answer<T, E>, Error>
     where
         E: Judge,
-        F: FnMut() -> Fut,
+        F: FnMut(&Client) -> Fut,
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        if !self.link.has_region() {
+            return Err(Error::rejected(action, NoRegion));
+        }
         let (mut faults, mut repeated, mut pause) = (0, false, self.backoff);
+        let (mut lane, mut renewed) = (Lane::Pooled, false);
         loop {
             let limit = self.timeout.min(deadline.saturating_duration_since(Instant::now()));
-            let attempt = timeout(limit, request()).await;
+            let (pool, sent) = (self.link.pool(lane), Instant::now());
+            let attempt = timeout(limit, request(self.link.client(lane))).await;
             let timed_out = attempt.is_err();
-            let (verdict, error) = match attempt {
+            let failed = match attempt {
                 Ok(Ok(output)) => {
+                    self.link.tell(pool, true);
                     self.bucket.earn(repeated);
                     return Ok(Answer { result: Ok(output), repeated });
                 }
-                Ok(Err(error)) => match (verdict(&error), error) {
-                    (Verdict::Answer, SdkError::ServiceError(service)) => {
-                        self.bucket.earn(repeated);
-                        return Ok(Answer { result: Err(service.into_err()), repeated });
-                    }
-                    (Verdict::Refusal, error) => return Err(Error::rejected(action, error)),
-                    (verdict, error) => (verdict, Error::unavailable(action, error)),
+                Ok(Err(SdkError::ServiceError(service))) if service.err().verdict() == Verdict::Answer => {
+                    self.link.tell(pool, true);
+                    self.bucket.earn(repeated);
+                    return Ok(Answer { result: Err(service.into_err()), repeated });
+                }
+                Ok(Err(error)) => Failed::of(action, error),
+                Err(_) => Failed::Again {
+                    verdict: Verdict::Fault,
+                    error: Error::unavailable(action, Late(limit)),
+                    answered: false,
                 },
-                Err(_) => (Verdict::Fault, Error::unavailable(action, Late(limit))),
             };
+            let (verdict, error, answered) = match failed {
+                Failed::Again { verdict, error, answered } => (verdict, error, answered),
+                Failed::Loading(loading) => match timeout_at(deadline, loading.ended()).await {
+                    Ok(()) => continue,
+                    Err(_) => return Err(Error::unavailable(action, loading)),
+                },
+                Failed::Rejected(error) => return Err(error),
+                // Those of a file, of a process or of the machine may be others by now.
+                Failed::Refused(error) if !renewed => {
+                    renewed = true;
+                    match self.link.shared.identities.refused(sent) {
+                        identity::Refused::TryAgain => continue,
+                        identity::Refused::TryAfter(loading) if timeout_at(deadline, loading.ended()).await.is_ok() => {
+                            continue;
+                        }
+                        _ => return Err(error),
+                    }
+                }
+                Failed::Refused(error) => return Err(error),
+            };
+            self.link.tell(pool, answered);
             if verdict == Verdict::Fault {
                 faults += 1;
                 repeated = true;
+                lane = if answered { lane } else { Lane::Fresh };
             }
             // Half of the pause is jitter, so that those who met each other do not meet again.
             let jittered = pause.mul_f64(0.5 + 0.5 * fastrand::f64());

@@ -1,5 +1,6 @@
 //! Ending a session by its handle.
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::scan::ScanError;
 
 use crate::domain::id::{Handle, RowKey};
@@ -48,8 +49,8 @@ impl Store {
         loop {
             let budget = budget();
             let _spending = budget.spend();
-            let send = || {
-                let scan = self.client.scan().table_name(&self.settings.table).set_exclusive_start_key(from.clone());
+            let send = |client: &Client| {
+                let scan = client.scan().table_name(&self.settings.table).set_exclusive_start_key(from.clone());
                 let scan = scan.consistent_read(true).projection_expression(ID);
                 let scan = scan.filter_expression("handle = :handle AND attribute_not_exists(ended)");
                 scan.expression_attribute_values(":handle", text(key.as_str())).send()

@@ -3,23 +3,21 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus as AwsStatus,
-    TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, MultiRegionConsistency, ScalarAttributeType,
+    TableStatus as AwsStatus, TimeToLiveSpecification, TimeToLiveStatus,
 };
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::store::attempt::{Verdict, by_code};
+use crate::store::credentials::Unloaded;
+use crate::store::identity::cause;
 use crate::store::row::{ID, TTL};
 
 /// How long a new table may take to become active; DynamoDB usually takes some ten seconds.
 const LONGEST_CREATION: Duration = Duration::from_secs(60);
-
-/// How long one call may keep an application from starting.
-const LONGEST_CALL: Duration = Duration::from_secs(5);
 
 /// What is known of the table: see [`Sessions::table_status`](crate::Sessions::table_status).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,20 +66,16 @@ where
             Some(_) => Trouble::Other(Error::rejected(action, error)),
             None => Trouble::Other(Error::unavailable(action, error)),
         },
-        _ => Trouble::Other(Error::unavailable(action, error)),
+        // Only the operator can mend it: the log says how.
+        _ => match cause::<Unloaded>(&error) {
+            Some(unloaded) => Trouble::Other(Error::rejected(action, unloaded.clone())),
+            None => Trouble::Other(Error::unavailable(action, error)),
+        },
     }
-}
-
-/// A client like this one that gives a call up after a while: one that the application brought need not do so.
-fn bounded(client: &Client) -> Client {
-    let timeouts = client.config().timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-    let timeouts = timeouts.operation_timeout(LONGEST_CALL).build();
-    Client::from_conf(client.config().to_builder().timeout_config(timeouts).build())
 }
 
 /// Looks at the table, its key and its TTL.
 pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, Error> {
-    let client = &bounded(client);
     let mut status = TableStatus { exists: true, problems: Vec::new(), notes: Vec::new() };
     let described = match client.describe_table().table_name(table).send().await {
         Ok(output) => output.table,
@@ -102,6 +96,14 @@ pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, 
     };
     if let Some(described) = described {
         status.problems.extend(key_problem(table, described.key_schema(), described.attribute_definitions()));
+        if described.multi_region_consistency == Some(MultiRegionConsistency::Strong) {
+            status.problems.push(format!(
+                "the table `{table}` has multi-Region strong consistency, and with it neither transactions, without which \
+                 `login`, `cycle_id` and what replaces a session answer 503, nor a TTL, so expired sessions are kept; \
+                 take a table of one Region, or a global table with multi-Region eventual consistency"
+            ));
+            return Ok(status);
+        }
     }
     match client.describe_time_to_live().table_name(table).send().await {
         Ok(output) => {
@@ -153,7 +155,6 @@ fn ttl_problem(table: &str, status: Option<&TimeToLiveStatus>, attribute: Option
 
 /// Creates the table, billed on demand, and switches its TTL on; does what of it is not done yet.
 pub(crate) async fn create(client: &Client, table: &str) -> Result<(), Error> {
-    let client = &bounded(client);
     let error = |trouble| match trouble {
         Trouble::Other(error) => error,
         Trouble::Missing => Error::rejected("create the table", Refused("the table vanished")),

@@ -1,5 +1,6 @@
 //! The writes of the store: each names its condition, and a failed condition says which row stands there.
 
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -81,9 +82,9 @@ impl Store {
     /// Writes a new row. Condition: no row stands there.
     pub(super) async fn create(&self, new: Prepared, budget: &Budget) -> Result<Written, Error> {
         let Prepared { row, payload } = &new;
-        let send = || {
+        let send = |client: &Client| {
             let item = row.item(payload.clone().expect("a new row has its data"));
-            let put = self.client.put_item().table_name(&self.settings.table).set_item(Some(item));
+            let put = client.put_item().table_name(&self.settings.table).set_item(Some(item));
             put.condition_expression(NEW).return_values_on_condition_check_failure(ALL_OLD).send()
         };
         let answer = self.send("create", budget, send).await?;
@@ -203,10 +204,10 @@ impl Store {
         old: bool,
         budget: &Budget,
     ) -> Result<Written, Error> {
-        let send = || {
+        let send = |client: &Client| {
             // A repeat is built anew, the same: most requests have none, and nothing is copied for them.
             let on = build();
-            let update = self.client.update_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
+            let update = client.update_item().table_name(&self.settings.table).key(ID, text(key.as_str()));
             let update = update.update_expression(on.change()).condition_expression(on.condition);
             let update = update.set_expression_attribute_names(Some(on.names));
             let update = update.set_expression_attribute_values(Some(on.values));
@@ -242,7 +243,7 @@ impl Store {
         let Prepared { row: new, payload } = new;
         // The same for all attempts of this content, so that DynamoDB itself recognises the repeats for ten minutes.
         let idempotency = Token::random().text();
-        let send = || {
+        let send = |client: &Client| {
             let on = tombstone.bury(match replaced {
                 Replaced::Seen(row) => Expression::seen(&row.version, now),
                 Replaced::Live => Expression::live(now),
@@ -265,7 +266,7 @@ impl Store {
                 .return_values_on_condition_check_failure(ALL_OLD)
                 .build()
                 .expect("a put has a table and an item");
-            let transact = self.client.transact_write_items().client_request_token(&idempotency);
+            let transact = client.transact_write_items().client_request_token(&idempotency);
             let transact = transact.transact_items(TransactWriteItem::builder().update(update).build());
             transact.transact_items(TransactWriteItem::builder().put(put).build()).send()
         };
@@ -309,7 +310,7 @@ impl Store {
     async fn send<T, E, F, Fut>(&self, action: &'static str, budget: &Budget, request: F) -> Result<Answer<T, E>, Error>
     where
         E: Judge,
-        F: FnMut() -> Fut,
+        F: FnMut(&Client) -> Fut,
         Fut: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         self.attempts.send(action, budget.deadline(), request).await

@@ -23,8 +23,8 @@ const SETTLED: Duration = Duration::from_millis(20);
 /// changed.
 pub(super) struct Commit {
     pub(super) attached: Attached,
-    /// The client is the application's own, so the configuration does not say where it leads.
-    pub(super) given: bool,
+    /// Where the client leads.
+    pub(super) place: String,
 }
 
 #[rocket::async_trait]
@@ -41,7 +41,7 @@ impl Fairing for Commit {
 
     async fn on_liftoff(&self, _: &Rocket<Orbit>) {
         info!("DynamoDB sessions:");
-        for line in summary(self.attached.sessions.config(), self.given) {
+        for line in summary(self.attached.sessions.config(), &self.place) {
             info_!("{line}");
         }
     }
@@ -125,14 +125,8 @@ impl Fairing for ManageClient {
 }
 
 /// What is configured, a line a subject, as Rocket prints its own configuration.
-fn summary(config: &Config, given: bool) -> Vec<String> {
+fn summary(config: &Config, place: &str) -> Vec<String> {
     let cookie = &config.cookie;
-    let place = match (&config.endpoint, &config.region) {
-        _ if given => "the application's own client".into(),
-        (Some(endpoint), _) => endpoint.to_string(),
-        (None, Some(region)) => region.clone(),
-        (None, None) => "AWS, region from the environment".into(),
-    };
     let absolute = config.absolute_ttl.map_or_else(|| "none".to_owned(), |absolute| absolute.to_string());
     let transport = match &config.header {
         Some(header) => format!("header: {header}"),

@@ -6,11 +6,11 @@ use aws_sdk_dynamodb::Client;
 use rocket::fairing::{Fairing, Info, Kind, Result as Ignited};
 use rocket::{Build, Config as RocketConfig, Rocket, error, warn};
 
-use crate::config::{Config, misspelt_variables};
+use crate::config::{Config, Verify, misspelt_variables};
 use crate::error::Chain;
 use crate::operator::prepare::prepare;
 use crate::operator::sessions::{Sessions, connection};
-use crate::store::client::connect;
+use crate::store::client::{Connected, connect};
 use crate::store::settings::Clock;
 use crate::web::attached::Attached;
 use crate::web::commit::Commit;
@@ -97,11 +97,14 @@ impl Fairing for SessionsFairing {
             warn!("Rocket does not read the environment variable {name}; write {spelling}");
         }
         let made = match &self.client {
-            Some(client) => Ok(client.clone()),
+            Some(client) => {
+                let place = "the application's own client".into();
+                Ok(Connected { client: client.clone(), shared: None, place })
+            }
             None => connect(&connection(&config)).await,
         };
-        let client = match made {
-            Ok(client) => client,
+        let Connected { client, shared, place } = match made {
+            Ok(connected) => connected,
             Err(reason) => {
                 error!("sessions.endpoint: {}", Chain(&reason));
                 return Err(rocket);
@@ -112,18 +115,24 @@ impl Fairing for SessionsFairing {
         {
             warn!("sessions.endpoint is {endpoint}: sessions are in this process alone, outside the debug profile");
         }
-        if prepare(&config, &client).await.is_err() {
+        let transport = Transport::new(&config, debug);
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(chrono::Utc::now));
+        let is_own = shared.is_some();
+        let sessions = Sessions::new(client, shared, config, clock);
+        if is_own && sessions.config().verify == Verify::Off {
+            let registry = Arc::clone(&sessions.registry);
+            rocket::tokio::spawn(async move { registry.store.warm_up().await });
+        }
+        if prepare(&sessions).await.is_err() {
             return Err(rocket);
         }
         if rocket.state::<Sessions>().is_some() {
             error!("the application manages a `Sessions` already; attach the fairing once");
             return Err(rocket);
         }
-        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(chrono::Utc::now));
-        let transport = Transport::new(&config, debug);
-        let attached = Attached { sessions: Sessions::new(client, config, clock), transport };
+        let attached = Attached { sessions, transport };
         let rocket = rocket.manage(attached.sessions.clone()).manage(attached.clone());
         // Attached from here, it comes after all of the user's: its response side sees what theirs changed.
-        Ok(rocket.attach(Commit { attached, given: self.client.is_some() }))
+        Ok(rocket.attach(Commit { attached, place }))
     }
 }

@@ -7,6 +7,8 @@ pub mod logs;
 
 pub mod process;
 
+pub mod proxy;
+
 pub mod script;
 
 pub mod server;

@@ -1,5 +1,6 @@
 //! What is configured under `sessions` in Rocket.toml: every key, its meaning and its default.
 
+mod arn;
 mod check;
 mod cookie;
 mod duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use arn::TableArn;
 pub use cookie::{CookieConfig, SameSite};
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
@@ -71,7 +73,9 @@ pub use word::{OnOutage, Verify};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Names the DynamoDB table. DynamoDB wants 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.` and `-`.
+    /// Names the DynamoDB table. DynamoDB wants 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.` and `-`. A table of
+    /// another account is named by its ARN, such as `"arn:aws:dynamodb:eu-west-1:123456789012:table/sessions"`; its Region
+    /// is then the one that is asked, and a resource policy of the table has to allow it.
     /// **(default: `"sessions"`)**
     pub table: String,
 
@@ -80,12 +84,15 @@ pub struct Config {
     /// without prefix has 43. **(default: `""`)**
     pub key_prefix: String,
 
-    /// Names the AWS region, such as `"eu-west-1"`. Without it the region comes from AWS's own chain: `AWS_REGION`, the
-    /// profile, the machine's metadata. **(default: none)**
+    /// Names the AWS region, such as `"eu-west-1"`. Without it the region is that of the table's ARN, or comes from AWS's
+    /// own chain: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the machine's metadata. The launch says which it is and
+    /// who has named it. **(default: none)**
     pub region: Option<String>,
 
     /// Leads to another DynamoDB than AWS's: `"memory"` or `"file:PATH"` for the embedded one, or the URL of a server,
-    /// such as `"http://localhost:8000"`. See [`Endpoint`]. **(default: none)**
+    /// such as `"http://localhost:8000"`. Without it, `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL` and `endpoint_url` of
+    /// the AWS profile count. For a server on this machine credentials and region are invented (`local`, `us-east-1`)
+    /// where AWS's chain names none; the machine's metadata are not asked. See [`Endpoint`]. **(default: none)**
     pub endpoint: Option<Endpoint>,
 
     /// Creates the table at launch if it does not exist: billed on demand, TTL switched on. The application then needs

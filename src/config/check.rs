@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::duration::format;
-use super::{Codec, CompressAbove, Config, ConfigError};
+use super::{Codec, CompressAbove, Config, ConfigError, Endpoint, TableArn};
 
 /// DynamoDB's limit for a key (2,048 bytes) less a row key without prefix (SHA-256 in base64url, 43 characters).
 const KEY_PREFIX_MAX: usize = 2048 - 43;
@@ -30,6 +30,7 @@ impl Config {
     /// Returns the first rule that is broken, and how to mend it.
     pub fn validate(&self, debug: bool) -> Result<(), ConfigError> {
         self.check_table()?;
+        self.check_key_prefix()?;
         self.check_endpoint()?;
         self.check_times()?;
         self.check_values()?;
@@ -46,13 +47,52 @@ impl Config {
 
     fn check_table(&self) -> Result<(), ConfigError> {
         let of_dynamodb = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-        if !(3..=255).contains(&self.table.len()) || !self.table.chars().all(of_dynamodb) {
+        let is_name = |name: &str| (3..=255).contains(&name.len()) && name.chars().all(of_dynamodb);
+        if self.table.starts_with("arn:") {
+            let arn = TableArn::parse(&self.table).filter(|arn| is_name(arn.table));
+            return self.check_arn(arn.as_ref());
+        }
+        if !is_name(&self.table) {
             let problem = format!(
-                "{:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`",
+                "{:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`, or \
+                 the table's ARN",
                 self.table
             );
             return Err(ConfigError::new("sessions.table", problem));
         }
+        Ok(())
+    }
+
+    /// What a table by its ARN, often another account's, contradicts.
+    fn check_arn(&self, arn: Option<&TableArn<'_>>) -> Result<(), ConfigError> {
+        let table = &self.table;
+        let Some(arn) = arn else {
+            let problem = format!(
+                "{table:?} is no ARN of a DynamoDB table; write one like \
+                 \"arn:aws:dynamodb:eu-west-1:123456789012:table/sessions\""
+            );
+            return Err(ConfigError::new("sessions.table", problem));
+        };
+        if let Some(region) = self.region.as_deref().filter(|region| *region != arn.region) {
+            let problem = format!(
+                "the table is in {}, by its ARN, and `region` is {region:?}; leave `region` away, or name the table's",
+                arn.region
+            );
+            return Err(ConfigError::new("sessions.region", problem));
+        }
+        if self.endpoint.as_ref().is_some_and(Endpoint::is_embedded) {
+            let problem = "the embedded DynamoDB has no ARNs; name the table without one";
+            return Err(ConfigError::new("sessions.table", problem));
+        }
+        if self.create_table {
+            let problem =
+                "a table named by its ARN is not created at launch; create it in its account, with `create_table` off";
+            return Err(ConfigError::new("sessions.create_table", problem));
+        }
+        Ok(())
+    }
+
+    fn check_key_prefix(&self) -> Result<(), ConfigError> {
         if self.key_prefix.len() > KEY_PREFIX_MAX {
             let length = self.key_prefix.len();
             let problem = format!("the prefix has {length} bytes, DynamoDB's keys have room for 2005; shorten it");
@@ -171,13 +211,53 @@ mod tests {
         for name in ["ab", "a b", "sitzüng", "", &"x".repeat(256)] {
             let problem = format!(
                 "{name:?} is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, \
-                 `.`, `-`"
+                 `.`, `-`, or the table's ARN"
             );
             refuses(Config { table: name.into(), ..Config::default() }, "sessions.table", &problem);
         }
         for name in ["a.b", "A_-", &"x".repeat(255)] {
             assert_eq!(Config { table: name.into(), ..Config::default() }.validate(false), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_table_can_be_named_by_its_arn_in_its_region() {
+        const ARN: &str = "arn:aws:dynamodb:eu-west-1:123456789012:table/sessions";
+        let named = |table: &str| Config { table: table.into(), ..Config::default() };
+        for table in [ARN, "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/a.b_c-d"] {
+            assert_eq!(named(table).validate(false), Ok(()), "{table}");
+        }
+        assert_eq!(Config { region: Some("eu-west-1".into()), ..named(ARN) }.validate(false), Ok(()));
+        for table in [
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/",
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/ab",
+            "arn:aws:dynamodb:eu-west-1:123456789012:table/sessions/index/by-handle",
+            "arn:aws:dynamodb:eu-west-1:12345:table/sessions",
+            "arn:aws:dynamodb::123456789012:table/sessions",
+            "arn:aws:s3:eu-west-1:123456789012:table/sessions",
+            "arn:",
+        ] {
+            let problem = format!(
+                "{table:?} is no ARN of a DynamoDB table; write one like \
+                 \"arn:aws:dynamodb:eu-west-1:123456789012:table/sessions\""
+            );
+            refuses(named(table), "sessions.table", &problem);
+        }
+        refuses(
+            Config { region: Some("us-east-1".into()), ..named(ARN) },
+            "sessions.region",
+            "the table is in eu-west-1, by its ARN, and `region` is \"us-east-1\"; leave `region` away, or name the table's",
+        );
+        refuses(
+            Config { create_table: true, ..named(ARN) },
+            "sessions.create_table",
+            "a table named by its ARN is not created at launch; create it in its account, with `create_table` off",
+        );
+        refuses(
+            Config { endpoint: Some(Endpoint::Memory), ..named(ARN) },
+            "sessions.table",
+            "the embedded DynamoDB has no ARNs; name the table without one",
+        );
     }
 
     #[test]

@@ -248,7 +248,8 @@ mod tests {
     fn a_broken_rule_is_told_with_profile_key_and_file() {
         refuses(
             "[default.sessions]\ntable = \"ab\"",
-            "\"ab\" is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`",
+            "\"ab\" is no name of a DynamoDB table; take 3 to 255 characters of `a-z`, `A-Z`, `0-9`, `_`, `.`, `-`, or \
+             the table's ARN",
             "default.sessions.table",
         );
         refuses(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::Client;
 
-use crate::config::{Config, Endpoint};
+use crate::config::{Config, Endpoint, TableArn};
 use crate::domain::codec::Codec;
 use crate::domain::id::Handle;
 use crate::domain::policy::Policy;
@@ -207,7 +207,7 @@ pub(crate) fn connection(config: &Config) -> Connect {
     };
     Connect {
         target,
-        region: config.region.clone(),
+        region: config.region.clone().or_else(|| TableArn::parse(&config.table).map(|arn| arn.region.into())),
         deadline: config.deadline,
         attempt_timeout: config.attempt_timeout,
         attempts: config.attempts,

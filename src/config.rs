@@ -8,9 +8,11 @@ mod endpoint;
 mod error;
 mod extract;
 mod header;
+mod json;
 mod lifetime;
 mod scalar;
 mod share;
+mod unread;
 mod values;
 mod variable;
 mod word;
@@ -21,13 +23,15 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use arn::TableArn;
 pub use cookie::{CookieConfig, SameSite};
+pub(crate) use duration::format;
 pub use endpoint::Endpoint;
 pub use error::{ConfigError, ValueError};
 pub use lifetime::Lifetime;
 pub use share::Share;
+pub(crate) use unread::{Unread, described, unread};
 pub use values::{Codec, CompressAbove, InvalidSealKey, SealKey};
 pub(crate) use variable::misspelt_variables;
-pub use word::{OnOutage, Verify};
+pub use word::{CacheControl, ConsistentRead, OnOutage, Verify};
 
 /// The configuration of the sessions: the table `sessions` of a Rocket profile.
 ///
@@ -50,6 +54,12 @@ pub use word::{OnOutage, Verify};
 /// region = "eu-west-1"
 /// cookie = { name = "__Host-session" }
 /// ```
+///
+/// # A key more is no break
+///
+/// Later versions add keys. So that this breaks no application, a configuration made by hand ends with
+/// `..Config::default()`: a field that nobody should name keeps one from being written without it. That is why the struct
+/// is not `#[non_exhaustive]`, with which Rust would refuse that very spelling.
 ///
 /// # Examples
 ///
@@ -106,13 +116,26 @@ pub struct Config {
 
     /// Ends a session that was idle for so long, and is the `Max-Age` of its cookie. The clock restarts when a request
     /// loads the session, but not on each: see [`renew_below`](Config::renew_below). Browsers cap a cookie at 400 days
-    /// (RFC 6265bis, 5.5); for an application that guards money OWASP's session management cheat sheet advises 2 to
+    /// (RFC 6265bis, 5.5), and so does this crate: it is renewed for as long as the row lives. For an application that guards money OWASP's session management cheat sheet advises 2 to
     /// 5 minutes, else 15 to 30. **(default: `"14 days"`)**
     pub ttl: Lifetime,
 
     /// Ends a session so long after its login, or after its creation when nobody signed in, however busy it is; not
-    /// shorter than `ttl`. OWASP's cheat sheet advises 4 to 8 hours for an office application. **(default: none)**
+    /// shorter than the idle timeouts it goes with. OWASP's cheat sheet advises 4 to 8 hours for an office application. **(default: none)**
     pub absolute_ttl: Option<Lifetime>,
+
+    /// Is the idle timeout of signed-in sessions that outlive the browser ([`remember`](Config::remember), or the session's
+    /// own choice), instead of `ttl`; not shorter than that. With `ttl = "30 minutes"` and `remember_ttl = "30 days"` a
+    /// sign-in lasts half an hour of idleness, and with "remember me" a month. Without it, `ttl` counts. **(default: none)**
+    pub remember_ttl: Option<Lifetime>,
+
+    /// Is the absolute timeout of signed-in sessions that outlive the browser, instead of `absolute_ttl`; not shorter than
+    /// that. Without it, `absolute_ttl` counts. **(default: none)**
+    pub remember_absolute_ttl: Option<Lifetime>,
+
+    /// Is the idle timeout of visitors who did not sign in, instead of `ttl`: shorter where their rows are many, longer for
+    /// a cart. Without it, `ttl` counts. **(default: none)**
+    pub anonymous_ttl: Option<Lifetime>,
 
     /// Keeps the tombstone of a rotated session so long: the parallel requests of a page that still bring the old ID
     /// are led to the new one after a `cycle_id`, and cannot undo a login. A request that takes longer than this loses
@@ -128,20 +151,29 @@ pub struct Config {
     /// Reads rows with strongly consistent reads, at one read unit for each 4 KB. `false` halves that cost; a request
     /// may then see a session as it was a moment ago (a miss is read again consistently), also one signed out
     /// elsewhere. Writes are conditional either way. **(default: `true`)**
-    pub consistent_read: bool,
+    pub consistent_read: ConsistentRead,
 
     /// Shapes the cookie that holds the session ID, unless [`header`](Config::header) is set. See [`CookieConfig`].
     /// **(default: a cookie named `session`)**
+    #[serde(deserialize_with = "cookie::deserialize")]
     pub cookie: CookieConfig,
 
-    /// Gives the cookie a `Max-Age`, so that it outlives the browser's window. With `false` it ends with the window,
-    /// the row still after `ttl`; a session can choose for itself with `remember`. **(default: `true`)**
+    /// Gives the cookie a `Max-Age`, so that it outlives the browser's window, and signed-in sessions the lifetime
+    /// [`remember_ttl`](Config::remember_ttl). With `false` the cookie ends with the window, the row after `ttl`; a session
+    /// can choose for itself with `remember`. **(default: `true`)**
     pub remember: bool,
 
     /// Carries the session ID in this request and response header, for clients that are no browsers: `true` means
-    /// `X-SessionId`, a text is the header's name. No cookie is read or sent then. **(default: `false`)**
+    /// `X-SessionId`, a text is the header's name; one that HTTP, browsers or this crate need themselves is refused. No
+    /// cookie is read or sent then. See [the README](crate#the-id-in-a-header) for pages of other origins.
+    /// **(default: `false`)**
     #[serde(with = "header")]
     pub header: Option<String>,
+
+    /// Says what caches and browsers may do with a response that used the session, where the application does not say so
+    /// itself: `"private"` keeps it out of shared caches, `"no-store"` out of the browser's too, so that its Back button
+    /// shows no page of a user who has signed out. **(default: `"private"`)**
+    pub cache_control: CacheControl,
 
     /// Bounds all that one request asks of the store, attempts and replays included; past it the store counts as
     /// unavailable. From 1 ms to 60 s; the AWS SDK itself has no bound. **(default: `"4500 ms"`)**
@@ -167,7 +199,8 @@ pub struct Config {
     pub commit_on_error: bool,
 
     /// Says what a guard does while the store is unavailable: `"fail"` answers 503, `"anonymous"` goes on with an empty
-    /// session that stores nothing, as if the visitor were signed out. **(default: `"fail"`)**
+    /// session that stores nothing, as if the visitor were signed out: a handler that changes it gets the outage as an
+    /// error then, and not after it has answered. **(default: `"fail"`)**
     pub on_outage: OnOutage,
 
     /// Encodes the data of new sessions: `"json"`, or `"cbor"` and `"native"` with the Cargo features of these names. A
@@ -190,6 +223,10 @@ pub struct Config {
     /// Logs a warning for a session that takes more than this share of the 400 KB (409,600 bytes) that DynamoDB stores
     /// in an item: with 0.5, above 204,800 bytes. Such a session costs 50 read units a load. **(default: `0.5`)**
     pub warn_size: Share,
+
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub __more: (),
 }
 
 /// Every default there is, but the cookie's: those are in [`CookieConfig`]'s.
@@ -204,12 +241,16 @@ impl Default for Config {
             verify: Verify::Warn,
             ttl: Lifetime::from_secs(14 * 24 * 60 * 60),
             absolute_ttl: None,
+            remember_ttl: None,
+            remember_absolute_ttl: None,
+            anonymous_ttl: None,
             tombstone_ttl: Lifetime::from_secs(5 * 60),
             renew_below: Share::from_percent(90),
-            consistent_read: true,
+            consistent_read: ConsistentRead::On,
             cookie: CookieConfig::default(),
             remember: true,
             header: None,
+            cache_control: CacheControl::Private,
             deadline: Duration::from_millis(4500),
             attempt_timeout: Duration::from_millis(1500),
             attempts: 4,
@@ -220,6 +261,7 @@ impl Default for Config {
             compress_above: None,
             seal_keys: Vec::new(),
             warn_size: Share::from_percent(50),
+            __more: (),
         }
     }
 }

@@ -1,18 +1,27 @@
 //! The crate's one error type, split by what the caller can do.
 
+mod told;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::format;
+use crate::error::told::Told;
 
 /// A cause that can be shared: a failed load is remembered for the whole request.
 type Cause = Arc<dyn StdError + Send + Sync>;
 
 /// What can go wrong with a session.
 ///
-/// A missing, unknown or expired session is not an error: it is an empty session. An error never holds a session ID, and
-/// what went wrong below is in [`source`](std::error::Error::source).
+/// A missing, unknown or expired session is not an error: it is an empty session. What went wrong below is in
+/// [`source`](std::error::Error::source), as text: no form of an error holds a session ID, a value of a session or an answer
+/// of DynamoDB, so that it may be logged, also by `{:?}` as Rocket logs the error of a guard.
 ///
 /// As a `Responder` it answers with [`status`](Error::status) and no text: the reason is for the log, not for the client.
+/// What an application's clients want to read instead, [`on_failure`](crate::SessionsFairing::on_failure) says.
+/// [`Status`](rocket::http::Status) is made from it, for an error type of an application's own.
 ///
 /// # Examples
 ///
@@ -26,6 +35,7 @@ type Cause = Arc<dyn StdError + Send + Sync>;
 #[non_exhaustive]
 pub enum Error {
     /// The store could not be reached, was throttled or took too long: try again later. Answers 503.
+    #[non_exhaustive]
     Unavailable {
         /// What was asked of the store.
         action: &'static str,
@@ -33,6 +43,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The store refused for a reason that only the operator can mend: no such table, no permission. Answers 503.
+    #[non_exhaustive]
     Rejected {
         /// What was asked of the store.
         action: &'static str,
@@ -40,6 +51,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The row was written by a newer version of this crate, as happens in a rolling deployment. Answers 503.
+    #[non_exhaustive]
     NewerFormat {
         /// The format of the row.
         found: u64,
@@ -55,11 +67,13 @@ pub enum Error {
         feature: Option<&'static str>,
     },
     /// The row cannot be decoded any more; another writer has changed it since it was loaded. Answers 500.
+    #[non_exhaustive]
     Undecodable {
         /// What is wrong with the row.
         reason: String,
     },
     /// The session would be larger than the 400 KB that DynamoDB stores in an item. Answers 500.
+    #[non_exhaustive]
     TooLarge {
         /// The size that the row would have, in bytes.
         size: usize,
@@ -67,6 +81,7 @@ pub enum Error {
         limit: usize,
     },
     /// The value under a key is of another type than asked for, or is one that could not be read back. Answers 500.
+    #[non_exhaustive]
     Value {
         /// The key.
         key: String,
@@ -74,6 +89,7 @@ pub enum Error {
         cause: Cause,
     },
     /// A closure given to `update` panicked when it was replayed over a newer row. Answers 500.
+    #[non_exhaustive]
     UpdatePanicked {
         /// The key.
         key: String,
@@ -86,8 +102,22 @@ pub enum Error {
     },
     /// The change needs a cookie or header of this response, whose head was sent already. Answers 500.
     HeadSent,
-    /// The lifetime is shorter than a second or longer than ten years. Answers 500.
-    Lifetime,
+    /// The lifetime is shorter than a second, or longer than what is configured for this kind of session. Answers 500.
+    #[non_exhaustive]
+    Lifetime {
+        /// What was asked for.
+        asked: Duration,
+        /// What is configured.
+        longest: Duration,
+    },
+    /// The principal is empty, or longer than a key of an index. Answers 500.
+    #[non_exhaustive]
+    Principal {
+        /// Its size with the key prefix, in bytes.
+        size: usize,
+        /// The largest size that a key of an index has, in bytes.
+        limit: usize,
+    },
     /// The guard was used in an application without the fairing. Answers 500.
     NotAttached,
 }
@@ -97,21 +127,21 @@ impl Error {
     where
         E: StdError + Send + Sync + 'static,
     {
-        Self::Unavailable { action, cause: Arc::new(cause) }
+        Self::Unavailable { action, cause: Arc::new(Told::by(&cause)) }
     }
 
     pub(crate) fn rejected<E>(action: &'static str, cause: E) -> Self
     where
         E: StdError + Send + Sync + 'static,
     {
-        Self::Rejected { action, cause: Arc::new(cause) }
+        Self::Rejected { action, cause: Arc::new(Told::by(&cause)) }
     }
 
     pub(crate) fn value<E>(key: &str, cause: E) -> Self
     where
         E: StdError + Send + Sync + 'static,
     {
-        Self::Value { key: key.into(), cause: Arc::new(cause) }
+        Self::Value { key: key.into(), cause: Arc::new(Told::by(&cause)) }
     }
 
     /// Returns the HTTP status that the client gets: 503 where trying again later can help, else 500.
@@ -157,7 +187,17 @@ impl fmt::Display for Error {
             Self::HeadSent => f.write_str(
                 "the head of the response was sent, so the client cannot be told a session ID; change the session before",
             ),
-            Self::Lifetime => f.write_str("a lifetime has between one second and ten years"),
+            Self::Lifetime { asked, .. } if *asked < Duration::from_secs(1) => {
+                write!(f, "a lifetime of {} is shorter than a second", format(*asked))
+            }
+            Self::Lifetime { asked, longest } => {
+                let (asked, longest) = (format(*asked), format(*longest));
+                write!(f, "a lifetime of {asked} is longer than the {longest} that are configured; raise these, or shorten it")
+            }
+            Self::Principal { size: 0, .. } => f.write_str("a principal is not empty; give the user a name or a number"),
+            Self::Principal { size, limit } => {
+                write!(f, "the principal would take {size} bytes with the key prefix, of {limit}; give the user a shorter one")
+            }
             Self::NotAttached => f.write_str("the sessions are not attached; add `.attach(Sessions::fairing())` at launch"),
         }
     }
@@ -192,6 +232,16 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_lifetime_names_what_was_asked_for_and_what_is_configured() {
+        let lifetime = |asked| Error::Lifetime { asked, longest: Duration::from_secs(14 * 86_400) }.to_string();
+        assert_eq!(
+            lifetime(Duration::from_secs(365 * 86_400)),
+            "a lifetime of 365 days is longer than the 14 days that are configured; raise these, or shorten it"
+        );
+        assert_eq!(lifetime(Duration::from_millis(500)), "a lifetime of 500 ms is shorter than a second");
+    }
 
     #[test]
     fn the_status_says_whether_trying_again_can_help() {

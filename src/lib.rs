@@ -12,13 +12,15 @@ pub mod testing;
 mod web;
 
 pub use crate::config::{
-    Codec, CompressAbove, Config, ConfigError, CookieConfig, Endpoint, InvalidSealKey, Lifetime, OnOutage, SameSite,
-    SealKey, Share, ValueError, Verify,
+    CacheControl, Codec, CompressAbove, Config, ConfigError, ConsistentRead, CookieConfig, Endpoint, InvalidSealKey,
+    Lifetime, OnOutage, SameSite, SealKey, Share, ValueError, Verify,
 };
 pub use crate::domain::id::{Handle, InvalidHandle, SessionId};
 pub use crate::error::Error;
 pub use crate::operator::sessions::{Sessions, Stats};
+pub use crate::session::info::SessionInfo;
 pub use crate::session::stored::{SessionValue, Stored};
 pub use crate::session::{Session, SessionStatus};
 pub use crate::store::table::TableStatus;
 pub use crate::web::fairing::SessionsFairing;
+pub use crate::web::principal::Principal;

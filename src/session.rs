@@ -2,6 +2,7 @@
 
 mod change;
 pub(crate) mod ending;
+pub(crate) mod info;
 mod life;
 pub(crate) mod registry;
 pub(crate) mod stored;
@@ -247,6 +248,11 @@ impl Session {
             Origin::Undecodable => SessionStatus::Undecodable,
             Origin::Unavailable => SessionStatus::Unavailable,
         }
+    }
+
+    /// Why the store could not be asked, where the request goes on without it.
+    pub(crate) fn outage(&self) -> Option<Error> {
+        self.ending.outage()
     }
 
     fn push(&self, op: Op) -> Result<(), Error> {

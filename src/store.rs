@@ -43,6 +43,7 @@ pub(crate) mod row;
 #[cfg(feature = "encrypt")]
 pub(crate) mod seal;
 pub(crate) mod settings;
+pub(crate) mod sweep;
 pub(crate) mod table;
 mod tombstone;
 mod version;

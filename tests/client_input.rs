@@ -7,7 +7,7 @@ use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::response::{Redirect, Responder, Response, Result as Responded};
 use rocket::{Request, Route, State, get, routes};
 use rocket_dynamodb_sessions::testing::{Effect, On};
-use rocket_dynamodb_sessions::{Config, CookieConfig, Error, SameSite, Session, SessionId, Sessions};
+use rocket_dynamodb_sessions::{CacheControl, Config, CookieConfig, Error, SameSite, Session, SessionId, Sessions};
 use serde_json::json;
 use support::server::{self, Server};
 use support::{Bed, get, new_id, ok, seed, set_cookies, told};
@@ -510,6 +510,29 @@ async fn the_applications_cache_control_stays_where_no_cookie_is_told() {
 }
 
 #[rocket::async_test]
+async fn with_no_store_the_back_button_shows_no_page_of_a_user_who_signed_out() {
+    let bed = Bed::new();
+    let config = Config { cache_control: CacheControl::NoStore, ..bed.config() };
+    let client = bed.client_with(config, all()).await;
+    let id = stored(&bed, &client).await;
+    for (path, caching) in [("/", "no-store"), ("/optional", "no-store"), ("/public", PUBLIC.1), ("/unused", PUBLIC.1)]
+    {
+        let response = get(&client, path, &id).await;
+        assert_eq!((told(&response), list(&response, "Cache-Control")), (None, caching.to_owned()), "{path}");
+    }
+    assert_eq!(list(&client.get("/").dispatch().await, "Cache-Control"), "no-store", "a visitor's page too");
+}
+
+#[rocket::async_test]
+async fn a_dot_in_front_of_the_domain_is_left_out() {
+    let bed = Bed::new();
+    let cookie = CookieConfig { domain: Some(".example.com".into()), ..CookieConfig::default() };
+    let client = bed.client_with(Config { cookie, ..bed.config() }, all()).await;
+    let set = client.get("/count").dispatch().await;
+    assert!(set_cookies(&set)[0].contains("; Domain=example.com;"), "{:?}", set_cookies(&set));
+}
+
+#[rocket::async_test]
 async fn a_redirect_keeps_its_location_beside_the_cookie() {
     let bed = Bed::new();
     let client = bed.client(all()).await;
@@ -549,6 +572,7 @@ async fn the_cookie_has_the_configured_attributes_when_it_is_set_and_when_it_is_
         secure: Some(true),
         http_only: false,
         same_site: SameSite::None,
+        ..CookieConfig::default()
     };
     let client = bed.client_with(Config { cookie, ..bed.config() }, all()).await;
     let set = client.get("/count").dispatch().await;

@@ -143,6 +143,8 @@ fn documented(source: &str, prefix: &str) -> Vec<(String, Value)> {
             docs.push_str(text);
         } else if let Some(name) = line.strip_prefix("pub ").and_then(|field| Some(field.split_once(": ")?.0))
             && !name.contains(' ')
+            // A field that nobody should name: see `Config`.
+            && name != "__more"
         {
             let default = docs.trim_end().strip_suffix(")**").and_then(|docs| docs.rsplit_once("**(default: "));
             let (_, default) = default.unwrap_or_else(|| panic!("the docs of {name} end with its default"));

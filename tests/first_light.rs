@@ -192,6 +192,7 @@ async fn the_configured_cookie_is_the_one_that_is_set_read_and_removed() {
         secure: Some(true),
         http_only: false,
         same_site: rocket_dynamodb_sessions::SameSite::Strict,
+        ..CookieConfig::default()
     };
     let client = bed.client_with(Config { cookie: shop, ..bed.config() }, all()).await;
     let response = client.get("/set/a/1").dispatch().await;

@@ -16,7 +16,7 @@ use rocket::http::Status;
 use rocket::local::asynchronous::Client;
 use rocket::request::{FromRequest, Outcome};
 use rocket::{Build, Request, Rocket, Route, get, routes};
-use rocket_dynamodb_sessions::{Config, Error, Session, Sessions, Verify};
+use rocket_dynamodb_sessions::{Config, Endpoint, Error, Session, Sessions, Verify};
 use support::{Bed, new_id, ok, sessions, told};
 
 const CHILD: &str = "LAUNCH_IN_THIS_PROCESS";
@@ -182,6 +182,22 @@ async fn a_bad_configuration_aborts_the_launch_and_names_profile_key_and_file() 
         ),
         ("cookie = { nmae = 'id' }", "cookie.nmae", "unknown field: found `nmae`"),
         ("endpoint = 'localhost:8000'", "endpoint", "invalid value string \"localhost:8000\""),
+        ("endpoint = 'file://x.db'", "endpoint", "expected `memory`, `file:PATH` without `//` before the path"),
+        ("cookie = 'sid'", "cookie", "a text where a table belongs: write `cookie = { name = \"sid\" }`"),
+        ("cookie = { domain = 'com' }", "cookie.domain", "browsers drop a cookie for all of \"com\""),
+        ("cookie = { domain = '127.0.0.1' }", "cookie.domain", "browsers drop a cookie for the address \"127.0.0.1\""),
+        (
+            "header = 'content-length'",
+            "header",
+            "`content-length` has a meaning of its own in HTTP or for browsers; take a name of yours such as `X-SessionId`",
+        ),
+        (
+            "remember_ttl = '1 day'",
+            "remember_ttl",
+            "`ttl` (14 days) is longer than `remember_ttl` (1 day); lower it or raise the other",
+        ),
+        ("cache_control = 'public'", "cache_control", "expected one of `private`, `no-store`"),
+        ("consistent_read = 'auto'", "consistent_read", "expected `true` or `false`"),
     ];
     let test = "a_bad_configuration_aborts_the_launch_and_names_profile_key_and_file";
     for profile in ["default", "debug"] {
@@ -200,6 +216,90 @@ async fn a_bad_configuration_made_by_hand_aborts_the_launch_too() {
     let error = Client::untracked(rocket).await.expect_err("a broken rule");
     assert!(matches!(error.kind(), ErrorKind::FailedFairings(_)), "{error}");
     assert_eq!(bed.faults.calls(), [""; 0]);
+}
+
+#[rocket::async_test]
+async fn sections_that_nobody_reads_are_told_with_what_to_write() {
+    if is_child() {
+        return launch(app()).await;
+    }
+    let test = "sections_that_nobody_reads_are_told_with_what_to_write";
+    let said = "Rocket takes [sessions] in Rocket.toml TOML file for a profile of that name, so that nobody reads it; write \
+                [default.sessions]";
+    for toml in ["[sessions]\ntable = 'shop'", "[sessions.cookie]\nname = 'x'"] {
+        Launch::of(test, toml, &[]).aborts_and_says(&[said]);
+    }
+    let memory = "[default.sessions]\nendpoint = 'memory'\n";
+    for (section, right) in [
+        ("default.session", "default.sessions"),
+        ("debug.Sessions", "debug.sessions"),
+        ("relase.sessions", "release.sessions"),
+        ("session", "default.sessions"),
+    ] {
+        let said = format!("nobody reads [{section}] in Rocket.toml TOML file; write [{right}]");
+        let launch = Launch::of(test, &format!("{memory}[{section}]\ntable = 'shop'"), &[]);
+        launch.starts_and_says(&[&said, "table: sessions at memory"]);
+    }
+    let said = "nobody reads the environment variable ROCKET_SESSION; write ROCKET_SESSIONS={…}";
+    Launch::of(test, memory, &[("ROCKET_SESSION", "{table=\"shop\"}")]).starts_and_says(&[said]);
+    let silent = Launch::of(test, &format!("{memory}[staging.sessions]\ntable = 'shop'"), &[]);
+    assert!(!silent.text.contains("nobody reads"), "{}", silent.text);
+}
+
+#[rocket::async_test]
+async fn json_in_the_environment_aborts_the_launch_and_is_spelt_as_rocket_reads_it() {
+    if is_child() {
+        return launch(app()).await;
+    }
+    let test = "json_in_the_environment_aborts_the_launch_and_is_spelt_as_rocket_reads_it";
+    let launch = Launch::of(test, "", &[("ROCKET_SESSIONS", r#"{"table":"shop","ttl":60}"#)]);
+    let said = r#"a text where a table belongs; write `{table="shop",ttl=60}`, with `=` and no quotes around the keys"#;
+    launch.aborts_and_says(&[said, "for key SESSIONS", "in `ROCKET_` environment variable"]);
+    let launch = Launch::of(test, "", &[("ROCKET_SESSIONS", "shop")]);
+    launch.aborts_and_says(&[
+        "found string \"shop\" where a table belongs; write `ROCKET_SESSIONS={table=\"sessions\"}`",
+    ]);
+}
+
+#[rocket::async_test]
+async fn a_cookie_table_beside_a_header_draws_a_warning() {
+    if is_child() {
+        return launch(app()).await;
+    }
+    let test = "a_cookie_table_beside_a_header_draws_a_warning";
+    let said =
+        "sessions.cookie is without effect: the ID travels in the header X-SessionId; remove `cookie` or `header`";
+    let toml = "[default.sessions]\nendpoint = 'memory'\nheader = true\n";
+    Launch::of(test, &format!("{toml}cookie = {{ path = '/' }}"), &[]).starts_and_says(&[said, "header: X-SessionId"]);
+    let launch = Launch::of(test, toml, &[]);
+    assert!(!launch.text.contains("without effect"), "{}", launch.text);
+}
+
+#[rocket::async_test]
+async fn two_fairings_abort_the_launch_and_say_so() {
+    if is_child() {
+        let memory = || Config { endpoint: Some(Endpoint::Memory), ..Config::default() };
+        let first = Sessions::fairing().config(Config { table: "first".into(), ..memory() });
+        let second = Sessions::fairing().config(Config { table: "second".into(), ..memory() });
+        return launch(rocket::build().attach(first).attach(second)).await;
+    }
+    let said = "the fairing of the sessions is attached twice, or the application manages a `Sessions` of its own; attach \
+                `Sessions::fairing()` once";
+    let launch = Launch::of("two_fairings_abort_the_launch_and_say_so", "", &[]);
+    launch.aborts_and_says(&[said, "created the table `first`"]);
+    assert!(!launch.text.contains("created the table `second`"), "the second asks nothing: {}", launch.text);
+}
+
+#[rocket::async_test]
+async fn a_configuration_by_hand_says_that_rocket_toml_is_not_read() {
+    if is_child() {
+        let config = Config { endpoint: Some(Endpoint::Memory), ..Config::default() };
+        return launch(rocket::build().attach(Sessions::fairing().config(config))).await;
+    }
+    let test = "a_configuration_by_hand_says_that_rocket_toml_is_not_read";
+    let said = "the fairing was given a `Config`, so that nobody reads `sessions` in Rocket.toml; remove one of them";
+    let launch = Launch::of(test, "[default.sessions]\ntable = 'shop'", &[]);
+    launch.starts_and_says(&[said, "table: sessions at memory (the application's own `Config`)"]);
 }
 
 // Environment variables.
@@ -230,12 +330,42 @@ async fn what_is_configured_is_printed_at_liftoff() {
     let toml = "[default.sessions]\nendpoint = 'memory'\nabsolute_ttl = '90 days'";
     Launch::of("what_is_configured_is_printed_at_liftoff", toml, &[]).starts_and_says(&[
         "DynamoDB sessions:",
-        "table: sessions at memory",
+        "table: sessions at memory (Rocket.toml TOML file)",
         "idle timeout: 14 days, absolute timeout: 90 days",
-        "cookie: session (path /, same-site",
+        "cookie: session (path /, same-site lax, this host only, http-only on, secure off: the debug profile; outlives the \
+         browser)",
+        "caching: private",
         "store deadline: 4500 ms, attempts: 4",
         "ANSWERED 200",
     ]);
+}
+
+#[rocket::async_test]
+async fn the_banner_says_where_awss_own_variables_lead_and_what_other_kinds_live() {
+    if is_child() {
+        return launch(app()).await;
+    }
+    let test = "the_banner_says_where_awss_own_variables_lead_and_what_other_kinds_live";
+    let toml =
+        "[default.sessions]\nverify = 'off'\nanonymous_ttl = '1 day'\nremember_ttl = '30 days'\ndeadline = '9 ms'\n";
+    let access = [("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_EC2_METADATA_DISABLED", "true")];
+    let with = |more: &[(&'static str, &'static str)]| [&access[..], more].concat();
+    let url = ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1:1");
+    let launch = Launch::of(test, toml, &with(&[url, ("AWS_REGION", "eu-west-1")]));
+    launch.starts_and_says(&[
+        "table: sessions at http://127.0.0.1:1 (AWS_ENDPOINT_URL), region eu-west-1 (AWS's own chain)",
+        "remembered: idle timeout: 30 days, absolute timeout: none",
+        "visitors: idle timeout: 1 day",
+    ]);
+    assert!(!launch.text.contains("hunter2"), "{}", launch.text);
+    let region = format!("{toml}region = 'eu-north-1'");
+    let own = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:2");
+    let launch = Launch::of(test, &region, &with(&[url, own]));
+    let said = "http://127.0.0.1:2 (AWS_ENDPOINT_URL_DYNAMODB), region eu-north-1 (Rocket.toml TOML file)";
+    launch.starts_and_says(&[said]);
+    let endpoint = format!("{toml}endpoint = 'http://127.0.0.1:3'\nregion = 'eu-north-1'");
+    let launch = Launch::of(test, &endpoint, &with(&[url]));
+    launch.starts_and_says(&["http://127.0.0.1:3 (Rocket.toml TOML file), region eu-north-1 (Rocket.toml TOML file)"]);
 }
 
 #[rocket::async_test]
@@ -325,7 +455,7 @@ async fn aws_without_region_and_credentials_is_a_warning() {
     let launch = Launch::of("aws_without_region_and_credentials_is_a_warning", "", &variables);
     launch.starts_and_says(&[
         "the table `sessions` could not be looked at",
-        "at AWS, no region",
+        "AWS, no region: set `region`, or AWS_REGION",
         "no AWS region: set `region`",
     ]);
     assert!(launch.took < Duration::from_secs(10), "{:?}", launch.took);
@@ -360,10 +490,26 @@ async fn create(bed: &Bed, key: &str, ttl: Option<&str>) {
 #[rocket::async_test]
 async fn a_table_that_does_not_fit_aborts_the_launch_only_where_the_configuration_says_so() {
     let tables = [
-        (None, "does not exist; create it with"),
+        (
+            None,
+            "the table `sessions` does not exist; create it with `create_table = true`, or type: aws dynamodb create-table \
+             --table-name sessions --attribute-definitions AttributeName=id,AttributeType=S --key-schema \
+             AttributeName=id,KeyType=HASH --billing-mode PAY_PER_REQUEST && aws dynamodb wait table-exists --table-name \
+             sessions && aws dynamodb update-time-to-live --table-name sessions --time-to-live-specification \
+             Enabled=true,AttributeName=ttl",
+        ),
         (Some(("key", Some("ttl"))), "key"),
-        (Some(("id", None)), "is off"),
-        (Some(("id", Some("expires"))), "is on `expires`"),
+        (
+            Some(("id", None)),
+            "is off, so expired sessions are kept and paid for; type: aws dynamodb update-time-to-live --table-name sessions \
+             --time-to-live-specification Enabled=true,AttributeName=ttl",
+        ),
+        (
+            Some(("id", Some("expires"))),
+            "is on `expires`, so expired sessions are kept; unless others need it, type: aws dynamodb update-time-to-live \
+             --table-name sessions --time-to-live-specification Enabled=false,AttributeName=expires && aws dynamodb \
+             update-time-to-live",
+        ),
         (Some(("id", Some("ttl"))), ""),
     ];
     for (table, problem) in tables {

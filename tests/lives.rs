@@ -9,7 +9,7 @@ use rocket::local::asynchronous::{Client, LocalResponse};
 use rocket::response::stream::TextStream;
 use rocket::{Route, State, get, routes};
 use rocket_dynamodb_sessions::testing::{Row, TestClock};
-use rocket_dynamodb_sessions::{Config, Error, Lifetime, Session, SessionId};
+use rocket_dynamodb_sessions::{Config, Error, Lifetime, Session, SessionId, Sessions};
 use serde_json::json;
 use support::{Bed, assert_ended, cookie, get, new_id, ok, seed, set_cookies, told};
 
@@ -112,7 +112,77 @@ fn changing_stream(what: &str, session: Session) -> TextStream![&'static str] {
     }
 }
 
+/// A login, and what a form's "remember me" says after it.
+#[get("/in?<then>")]
+fn sign_in(then: &str, session: Session) -> Result<(), Error> {
+    // Of the life before.
+    session.remember(then != "remember");
+    session.set_ttl(Duration::from_secs(60))?;
+    session.login("ann")?;
+    match then {
+        "ttl" => session.set_ttl(Duration::from_secs(2 * HOUR))?,
+        "forget" => session.remember(false),
+        _ => session.remember(true),
+    }
+    Ok(())
+}
+
+#[get("/in/<length>")]
+fn long_name(length: usize, session: Session) -> String {
+    session.login("x".repeat(length)).map_or_else(|error| error.to_string(), |()| "stored".into())
+}
+
+#[get("/lifetime?<millis>&<login>")]
+fn lifetime(millis: u64, login: bool, session: Session) -> String {
+    if login {
+        session.login("ann").expect("a name");
+    }
+    let set = session.set_ttl(Duration::from_millis(millis));
+    set.map_or_else(|error| error.to_string(), |()| "stored".into())
+}
+
+#[get("/info")]
+fn info(session: Session) -> String {
+    let seconds = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).expect("later").as_secs();
+    let info = session.info().map(|info| {
+        json!({
+            "started": seconds(info.started), "modified": info.modified.map(seconds), "expires": seconds(info.expires),
+            "remembered": info.remembered, "size": info.size,
+        })
+    });
+    json!(info).to_string()
+}
+
+#[get("/revoke-own?<flush>&<other>")]
+async fn revoke_own(
+    flush: bool,
+    other: Option<&str>,
+    session: Session,
+    sessions: &State<Sessions>,
+) -> Result<String, Error> {
+    if flush {
+        session.login("ann")?;
+        session.flush().await?;
+    }
+    let handle = match other {
+        Some(other) => other.parse().expect("a handle"),
+        None => session.handle().expect("a row"),
+    };
+    let ended = sessions.revoke(&handle).await?;
+    let said = format!("{ended} {:?} {:?} {:?}", session.status(), session.info().map(drop), session.keys());
+    if other.is_none() {
+        session.insert("late", 1)?;
+    }
+    Ok(said)
+}
+
 fn all() -> Vec<Route> {
+    let mut routes = routes![sign_in, long_name, lifetime, info, revoke_own];
+    routes.extend(most());
+    routes
+}
+
+fn most() -> Vec<Route> {
     routes![read, write, poll, poll_remember, login, cycle, clear, out, ttl, remember, slow, stream, changing_stream]
 }
 
@@ -330,11 +400,12 @@ async fn a_lifetime_of_its_own_does_not_prolong() {
     let app = App::with(|config| Config { ttl: seconds(HOUR), absolute_ttl: Some(seconds(2 * HOUR)), ..config }).await;
     let id = app.stored().await;
     app.bed.advance(1);
-    app.get("/ttl?seconds=86400", &id).await;
-    assert_eq!(app.left(&id).await, HOUR);
-    app.bed.advance(HOUR - 1);
+    let refused = get(&app.client, "/ttl?seconds=86400", &id).await;
+    assert_eq!((refused.status(), told(&refused)), (Status::InternalServerError, None));
+    assert_eq!(app.left(&id).await, HOUR - 1);
+    app.bed.advance(HOUR - 2);
     assert_eq!(app.get("/", &id).await.1, Some(Some(HOUR)));
-    app.bed.advance(30 * MINUTE);
+    app.bed.advance(30 * MINUTE + 1);
     let (_, told) = app.get("/ttl?seconds=3600", &id).await;
     assert_eq!(told, Some(Some(30 * MINUTE)), "the absolute timeout is earlier");
     assert_eq!(app.left(&id).await, 30 * MINUTE);
@@ -363,15 +434,180 @@ async fn a_lifetime_alone_makes_a_session() {
 }
 
 #[rocket::async_test]
-async fn a_lifetime_of_its_own_survives_a_new_id() {
-    for path in ["/login", "/cycle"] {
+async fn a_lifetime_of_its_own_survives_a_new_id_and_not_a_login() {
+    for (path, left) in [("/login", 14 * DAY), ("/cycle", HOUR)] {
         let app = App::new().await;
         let id = app.stored().await;
         app.get("/ttl?seconds=3600", &id).await;
         let response = get(&app.client, path, &id).await;
         let id = new_id(&response);
-        assert_eq!((max_age(&response), app.left(&id).await), (Some(Some(HOUR)), HOUR), "{path}");
+        assert_eq!((max_age(&response), app.left(&id).await), (Some(Some(left)), left), "{path}");
+        assert_eq!(app.row(&id).await.number("lifetime").is_none(), path == "/login");
     }
+}
+
+#[rocket::async_test]
+async fn a_second_login_that_is_to_be_remembered_lives_as_long_as_one() {
+    let app = App::new().await;
+    let first = new_id(&app.client.get("/in?then=ttl").dispatch().await);
+    assert_eq!(app.left(&first).await, 2 * HOUR);
+    let response = get(&app.client, "/in?then=remember", &first).await;
+    assert_eq!(max_age(&response), Some(Some(14 * DAY)));
+    assert_eq!(app.left(&new_id(&response)).await, 14 * DAY);
+}
+
+#[rocket::async_test]
+async fn a_lifetime_is_cut_to_whole_seconds_and_a_longer_one_than_configured_is_refused() {
+    let app = App::with(|config| Config { anonymous_ttl: Some(seconds(HOUR)), ..config }).await;
+    let id = new_id(&app.client.get("/lifetime?millis=90500").dispatch().await);
+    assert_eq!(app.row(&id).await.number("lifetime"), Some(90));
+    app.bed.faults.reset_counts();
+    for (path, said) in [
+        ("/lifetime?millis=999", "a lifetime of 999 ms is shorter than a second"),
+        ("/lifetime?millis=0", "a lifetime of 0 ms is shorter than a second"),
+        (
+            "/lifetime?millis=3601000",
+            "a lifetime of 3601 seconds is longer than the 1 hour that are configured; raise these, or shorten it",
+        ),
+        (
+            "/lifetime?millis=31536000000&login=true",
+            "a lifetime of 365 days is longer than the 14 days that are configured; raise these, or shorten it",
+        ),
+    ] {
+        let response = app.client.get(path).dispatch().await;
+        assert_eq!(
+            (told(&response).is_some(), response.into_string().await.as_deref()),
+            (path.contains("login"), Some(said))
+        );
+    }
+    // What is configured is allowed, and so is the fraction above it.
+    for path in ["/lifetime?millis=3600999", "/lifetime?millis=1209600000&login=true"] {
+        let response = app.client.get(path).dispatch().await;
+        assert_eq!(response.into_string().await.as_deref(), Some("stored"), "{path}");
+    }
+}
+
+#[rocket::async_test]
+async fn a_principal_that_is_empty_or_no_key_of_an_index_is_refused() {
+    let app = App::with(|config| Config { key_prefix: "shop/".into(), ..config }).await;
+    let id = app.stored().await;
+    let rows = app.bed.rows().await;
+    for (length, said) in [
+        (0, "a principal is not empty; give the user a name or a number"),
+        (2044, "the principal would take 2049 bytes with the key prefix, of 2048; give the user a shorter one"),
+        (3000, "the principal would take 3005 bytes with the key prefix, of 2048; give the user a shorter one"),
+    ] {
+        let path = format!("/in/{length}");
+        let response = get(&app.client, &path, &id).await;
+        assert_eq!((told(&response), response.into_string().await.as_deref()), (None, Some(said)));
+        assert_eq!(app.bed.rows().await, rows);
+    }
+    let response = get(&app.client, "/in/2043", &id).await;
+    let principal = app.row(&new_id(&response)).await.text("principal").map(str::len);
+    assert!(principal >= Some(2043), "{principal:?}");
+}
+
+#[rocket::async_test]
+async fn each_kind_of_session_has_the_lifetime_that_is_configured_for_it() {
+    let app = App::with(|config| Config {
+        ttl: seconds(HOUR),
+        absolute_ttl: Some(seconds(8 * HOUR)),
+        remember_ttl: Some(seconds(30 * DAY)),
+        remember_absolute_ttl: Some(seconds(90 * DAY)),
+        anonymous_ttl: Some(seconds(2 * HOUR)),
+        remember: false,
+        ..config
+    })
+    .await;
+    let visitor = app.client.get("/write").dispatch().await;
+    assert_eq!((max_age(&visitor), app.left(&new_id(&visitor)).await), (Some(None), 2 * HOUR));
+    let signed_in = get(&app.client, "/login", &new_id(&visitor)).await;
+    let id = new_id(&signed_in);
+    assert_eq!((max_age(&signed_in), app.left(&id).await), (Some(None), HOUR));
+    let remembered = app.get("/remember/true", &id).await;
+    assert_eq!((remembered, app.left(&id).await), ((calls(UPDATED), Some(Some(30 * DAY))), 30 * DAY));
+    // The absolute timeout is that of the kind, too.
+    app.bed.advance(29 * DAY);
+    assert_eq!(app.get("/", &id).await.1, Some(Some(30 * DAY)));
+    app.get("/remember/false", &id).await;
+    assert_eq!(get(&app.client, "/", &id).await.into_string().await.as_deref(), Some(""), "older than eight hours");
+}
+
+#[rocket::async_test]
+async fn a_session_says_when_it_began_was_changed_and_will_expire() {
+    let app = App::new().await;
+    let about = async |id: &SessionId| {
+        let text = get(&app.client, "/info", id).await.into_string().await.expect("a text");
+        serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+    };
+    assert_eq!(about(&SessionId::random()).await, json!(null));
+    let id = app.stored().await;
+    let start = app.bed.now();
+    app.bed.advance(HOUR);
+    app.get("/write", &id).await;
+    app.bed.advance(2 * DAY);
+    app.get("/", &id).await;
+    let (now, info) = (app.bed.now(), about(&id).await);
+    assert_eq!(info["started"], json!(start));
+    assert_eq!(info["modified"], json!(start + 3600), "a refresh is no change");
+    assert_eq!(info["expires"], json!(now + 14 * 86_400));
+    assert_eq!(info["remembered"], json!(true));
+    let row = app.row(&id).await;
+    let named: usize = row.0.iter().map(|(name, value)| name.len() + value.as_s().map_or(11, String::len)).sum();
+    assert_eq!(info["size"], json!(named));
+    app.get("/remember/false", &id).await;
+    assert_eq!(about(&id).await["remembered"], json!(false));
+}
+
+#[rocket::async_test]
+async fn a_cookie_is_renewed_for_as_long_as_a_row_that_outlives_all_cookies() {
+    for ttl in [401 * DAY, 3650 * DAY] {
+        let app = App::with(|config| Config { ttl: seconds(ttl), ..config }).await;
+        let mut browser = Browser::new(&app, "/write").await;
+        assert_eq!(browser.until, Some(app.bed.now() + 400 * 86_400));
+        let mut refreshed = 0;
+        for _ in 0..500 {
+            app.bed.advance(DAY);
+            let until = browser.until;
+            assert!(browser.visit("/").await, "signed out at {}", app.bed.clock.now());
+            refreshed += u32::from(browser.until != until);
+        }
+        assert_eq!(refreshed, 500 / 41, "a tenth of the 400 days has to pass");
+        assert_eq!(app.row(&browser.id).await.number("cookie"), browser.until);
+    }
+}
+
+#[rocket::async_test]
+async fn a_row_that_another_program_wrote_with_milliseconds_lives_no_longer_than_configured() {
+    let app = App::new().await;
+    let id = app.stored().await;
+    let mut row = app.row(&id).await;
+    let millis = (app.bed.now() + 14 * 86_400) * 1000;
+    row.0.insert("ttl".into(), aws_sdk_dynamodb::types::AttributeValue::N(millis.to_string()));
+    app.bed.put(row).await;
+    // Also by a request that renews nothing: policy is no renewal.
+    assert_eq!(app.get("/poll", &id).await, (calls(UPDATED), Some(Some(14 * DAY))));
+    assert_eq!(app.left(&id).await, 14 * DAY);
+}
+
+#[rocket::async_test]
+async fn after_a_revocation_of_its_own_session_the_guard_of_the_request_knows() {
+    let app = App::new().await;
+    let id = app.stored().await;
+    let response = get(&app.client, "/revoke-own", &id).await;
+    assert_eq!(told(&response), None);
+    assert_eq!(response.into_string().await.as_deref(), Some("true Gone None []"));
+    assert_eq!(app.bed.faults.calls(), ["GetItem", "GetItem", "UpdateItem"], "what it goes on to store is not tried");
+    assert!(app.row(&id).await.is_tombstone());
+
+    // An ID that an earlier flush was about to tell has ended too.
+    let response = get(&app.client, "/revoke-own?flush=true", &app.stored().await).await;
+    assert_eq!((told(&response), response.into_string().await.as_deref()), (None, Some("true Gone None []")));
+    // Another's session is none of this guard's business.
+    let (mine, other) = (app.stored().await, app.stored().await);
+    let handle = support::sessions(&app.client).handle_of(&other);
+    let path = format!("/revoke-own?other={handle}");
+    assert_eq!(get(&app.client, &path, &mine).await.into_string().await.as_deref(), Some("true Live Some(()) [\"k\"]"));
 }
 
 #[rocket::async_test]
@@ -463,13 +699,13 @@ async fn a_choice_is_told_also_by_a_request_that_skips_renewal() {
 }
 
 #[rocket::async_test]
-async fn a_session_that_is_not_remembered_stays_so_under_a_new_id() {
-    for path in ["/login", "/cycle"] {
+async fn a_session_that_is_not_remembered_stays_so_under_a_new_id_and_not_after_a_login() {
+    for (path, age) in [("/login", Some(14 * DAY)), ("/cycle", None), ("/in?then=forget", None)] {
         let app = App::new().await;
         let id = app.stored().await;
         app.get("/remember/false", &id).await;
         let response = get(&app.client, path, &id).await;
-        assert_eq!(max_age(&response), Some(None), "{path}");
+        assert_eq!(max_age(&response), Some(age), "{path}");
         assert_eq!(app.left(&new_id(&response)).await, 14 * DAY, "{path}");
     }
 }
@@ -732,10 +968,10 @@ async fn nothing_outlives_the_earliest_of_the_three_lifetimes() {
                 used = now;
             }
             let (path, change): (String, Option<i64>) = match next(8) {
-                0 => ("/login".into(), None),
+                0 => ("/login".into(), Some(IDLE)),
                 1 => ("/cycle".into(), None),
                 2 => {
-                    let seconds = 1 + next(8 * DAY);
+                    let seconds = 1 + next(5 * DAY);
                     (format!("/ttl?seconds={seconds}"), i64::try_from(seconds).ok())
                 }
                 3 => ("/ttl".into(), Some(IDLE)),
@@ -759,8 +995,9 @@ async fn nothing_outlives_the_earliest_of_the_three_lifetimes() {
             } else {
                 browser.visit(&path).await;
             }
-            if path == "/login" && browser.id != before {
-                started = app.bed.now();
+            if path != "/cycle" && browser.id != before {
+                // A login, or a session in place of one that ended a little earlier: refreshes are throttled.
+                (started, own) = (app.bed.now(), IDLE);
             }
             own = change.unwrap_or(own);
             let latest = (used + own.min(IDLE)).min(started + ABSOLUTE);

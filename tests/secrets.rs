@@ -19,8 +19,8 @@ use rocket::tokio::io::AsyncReadExt;
 use rocket::{State, get, routes};
 use rocket_dynamodb_sessions::testing::{Effect, On};
 use rocket_dynamodb_sessions::{
-    Config, CookieConfig, Endpoint, Error, Handle, InvalidHandle, Lifetime, OnOutage, Session, SessionId,
-    SessionStatus, Sessions, Share, Verify,
+    Config, ConsistentRead, CookieConfig, Endpoint, Error, Handle, InvalidHandle, Lifetime, OnOutage, Session,
+    SessionId, SessionStatus, Sessions, Share, Verify,
 };
 use serde_json::{Value, json};
 use support::{Bed, cookie, endpoint, logs, seed, sessions, set_cookies};
@@ -101,7 +101,8 @@ fn variant(error: &Error) -> &'static str {
         Error::Value { .. } => "Value",
         Error::UpdatePanicked { .. } => "UpdatePanicked",
         Error::HeadSent => "HeadSent",
-        Error::Lifetime => "Lifetime",
+        Error::Lifetime { .. } => "Lifetime",
+        Error::Principal { .. } => "Principal",
         Error::NotAttached => "NotAttached",
         other => panic!("a new variant needs to be looked at here: {other}"),
     }
@@ -164,6 +165,7 @@ async fn act(what: &str, session: Result<Session, Error>, witness: &State<Witnes
         "login" => session.login("ann"),
         "cycle" => session.cycle_id(),
         "ttl" => session.set_ttl(Duration::from_secs(3600)),
+        "nobody" => session.login(""),
         "no-ttl" => session.set_ttl(Duration::ZERO),
         "large" => session.insert("large", "x".repeat(30_000)),
         "too-large" => session.insert("large", "x".repeat(500_000)),
@@ -236,13 +238,14 @@ fn hold(session: Session) -> Result<(), Error> {
     Ok(())
 }
 
-const DEEDS: [&str; 17] = [
+const DEEDS: [&str; 18] = [
     "read",
     "bump",
     "login",
     "cycle",
     "ttl",
     "no-ttl",
+    "nobody",
     "large",
     "too-large",
     "type",
@@ -455,13 +458,13 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
     busy(&witness, |config| config.on_outage = OnOutage::Anonymous).await;
     busy(&witness, |config| {
         config.header = Some("X-SessionId".into());
-        config.consistent_read = false;
+        config.consistent_read = ConsistentRead::Off;
         config.key_prefix = "shop:".into();
     })
     .await;
 
     // What the run above has no reason to format.
-    for error in [Error::NotAttached, Error::Lifetime, Error::HeadSent] {
+    for error in [Error::NotAttached, Error::HeadSent] {
         witness.error(&error);
     }
     let id = SessionId::random();
@@ -489,6 +492,7 @@ async fn no_log_line_and_no_public_type_tells_a_session_id() {
         "UpdatePanicked",
         "HeadSent",
         "Lifetime",
+        "Principal",
         "NotAttached",
     ] {
         let name = format!("Error::{variant}");

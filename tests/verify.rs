@@ -58,6 +58,13 @@ async fn launch_with(bed: &Bed, config: Config) -> Option<Client> {
     }
 }
 
+const ON: &str = "--time-to-live-specification Enabled=true,AttributeName=ttl";
+
+/// What the commands say of the region: that of the client, where it is a server's.
+fn region() -> &'static str {
+    if support::endpoint().is_some() { " --region us-east-1" } else { "" }
+}
+
 async fn status(client: &Client) -> TableStatus {
     sessions(client).table_status().await.expect("the store answers")
 }
@@ -108,8 +115,12 @@ async fn with_verify_off_the_table_is_not_looked_at() {
 async fn a_missing_table_is_told_with_both_ways_to_create_it() {
     let bed = Bed::new();
     let problem = format!(
-        "the table `{}` does not exist; create it with utils/create-table.sh or `create_table = true`",
-        bed.table
+        "the table `{0}` does not exist; create it with `create_table = true`, or type: aws dynamodb create-table --table-name \
+         {0} --attribute-definitions AttributeName=id,AttributeType=S --key-schema AttributeName=id,KeyType=HASH \
+         --billing-mode PAY_PER_REQUEST{1} && aws dynamodb wait table-exists --table-name {0}{1} && aws dynamodb \
+         update-time-to-live --table-name {0} {ON}{1}",
+        bed.table,
+        region()
     );
     assert_problem(&bed, &problem).await;
     let client = launch(&bed, Verify::Off).await.expect("nobody looks");
@@ -143,16 +154,21 @@ async fn a_ttl_that_is_off_or_on_another_attribute_is_told() {
     let bed = Bed::new();
     create(&bed, GOOD, None).await;
     let problem = format!(
-        "the TTL of the table `{}` is off, so expired sessions are kept and paid for; switch it on for `ttl`",
-        bed.table
+        "the TTL of the table `{0}` is off, so expired sessions are kept and paid for; type: aws dynamodb \
+         update-time-to-live --table-name {0} {ON}{1}",
+        bed.table,
+        region()
     );
     assert_problem(&bed, &problem).await;
 
     let bed = Bed::new();
     create(&bed, GOOD, Some("expires")).await;
     let problem = format!(
-        "the TTL of the table `{}` is on `expires`, so expired sessions are kept; switch it off and on for `ttl`",
-        bed.table
+        "the TTL of the table `{0}` is on `expires`, so expired sessions are kept; unless others need it, type: aws dynamodb \
+         update-time-to-live --table-name {0} --time-to-live-specification Enabled=false,AttributeName=expires{1} && aws \
+         dynamodb update-time-to-live --table-name {0} {ON}{1} (DynamoDB may want an hour between them)",
+        bed.table,
+        region()
     );
     assert_problem(&bed, &problem).await;
 }

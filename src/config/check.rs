@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::duration::format;
-use super::{Codec, CompressAbove, Config, ConfigError, Endpoint, TableArn};
+use super::{Codec, CompressAbove, Config, ConfigError, Endpoint, Lifetime, TableArn};
 
 /// DynamoDB's limit for a key (2,048 bytes) less a row key without prefix (SHA-256 in base64url, 43 characters).
 const KEY_PREFIX_MAX: usize = 2048 - 43;
@@ -41,6 +41,12 @@ impl Config {
                 Err(ConfigError::new("sessions.header", "`true` and `false` are no names; write them without quotes"))
             }
             Some(name) if !is_token(name) => Err(not_a_token("sessions.header", "header", name)),
+            Some(name) if is_taken(name) => {
+                let problem = format!(
+                    "`{name}` has a meaning of its own in HTTP or for browsers; take a name of yours such as `X-SessionId`"
+                );
+                Err(ConfigError::new("sessions.header", problem))
+            }
             _ => Ok(()),
         }
     }
@@ -150,13 +156,36 @@ impl Config {
         Ok(())
     }
 
-    fn check_times(&self) -> Result<(), ConfigError> {
-        if let Some(absolute) = self.absolute_ttl.filter(|absolute| self.ttl > *absolute) {
-            let ttl = self.ttl;
-            let problem =
-                format!("`ttl` ({ttl}) is longer than `absolute_ttl` ({absolute}); lower it or raise the other");
-            return Err(ConfigError::new("sessions.absolute_ttl", problem));
+    /// Checks the lifetimes against each other, those that follow from others too.
+    fn check_lifetimes(&self) -> Result<(), ConfigError> {
+        let named = |key, value: Option<Lifetime>| value.map(|value| (key, value));
+        let ttl = Some(("ttl", self.ttl));
+        let remember_ttl = named("remember_ttl", self.remember_ttl);
+        let absolute_ttl = named("absolute_ttl", self.absolute_ttl);
+        let remember_absolute_ttl = named("remember_absolute_ttl", self.remember_absolute_ttl);
+        let anonymous_ttl = named("anonymous_ttl", self.anonymous_ttl);
+        // Of each pair, the first must not be longer than the second.
+        let pairs = [
+            ("sessions.absolute_ttl", ttl, absolute_ttl),
+            ("sessions.anonymous_ttl", anonymous_ttl, absolute_ttl),
+            ("sessions.remember_ttl", ttl, remember_ttl),
+            ("sessions.remember_ttl", remember_ttl.or(ttl), remember_absolute_ttl.or(absolute_ttl)),
+            ("sessions.remember_absolute_ttl", absolute_ttl, remember_absolute_ttl),
+        ];
+        for (key, shorter, longer) in pairs {
+            if let (Some((short, shorter)), Some((long, longer))) = (shorter, longer)
+                && shorter > longer
+            {
+                let problem =
+                    format!("`{short}` ({shorter}) is longer than `{long}` ({longer}); lower it or raise the other");
+                return Err(ConfigError::new(key, problem));
+            }
         }
+        Ok(())
+    }
+
+    fn check_times(&self) -> Result<(), ConfigError> {
+        self.check_lifetimes()?;
         let waits = [
             ("sessions.deadline", self.deadline),
             ("sessions.attempt_timeout", self.attempt_timeout),
@@ -183,6 +212,68 @@ pub(super) fn is_token(text: &str) -> bool {
 
 pub(super) fn not_a_token(key: &'static str, what: &str, name: &str) -> ConfigError {
     ConfigError::new(key, format!("{name:?} is no name of a {what}; take letters, digits, `-` and `_`"))
+}
+
+/// Returns whether a header means something to HTTP, to browsers, to proxies or to this crate, so that an ID in it would
+/// break the answer or be read by others.
+fn is_taken(name: &str) -> bool {
+    const FAMILIES: [&str; 8] =
+        ["accept", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-", "x-content-type-"];
+    const NAMES: &[&str] = &[
+        "age",
+        "allow",
+        "alt-svc",
+        "authorization",
+        "cache-control",
+        "clear-site-data",
+        "connection",
+        "cookie",
+        "cookie2",
+        "date",
+        "etag",
+        "expect",
+        "expires",
+        "forwarded",
+        "from",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "last-modified",
+        "link",
+        "location",
+        "max-forwards",
+        "nel",
+        "origin",
+        "permissions-policy",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "referrer-policy",
+        "refresh",
+        "report-to",
+        "retry-after",
+        "server",
+        "server-timing",
+        "set-cookie",
+        "set-cookie2",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "upgrade-insecure-requests",
+        "user-agent",
+        "vary",
+        "via",
+        "warning",
+        "www-authenticate",
+        "x-frame-options",
+        "x-xss-protection",
+    ];
+
+    let name = name.to_ascii_lowercase();
+    FAMILIES.iter().any(|family| name.starts_with(family)) || NAMES.contains(&&*name)
 }
 
 #[cfg(test)]
@@ -288,6 +379,108 @@ mod tests {
         assert_eq!(with(3600).validate(false), Ok(()));
         let problem = "`ttl` (1 hour) is longer than `absolute_ttl` (3599 seconds); lower it or raise the other";
         refuses(with(3599), "sessions.absolute_ttl", problem);
+    }
+
+    #[test]
+    fn the_lifetimes_of_each_kind_do_not_contradict_each_other() {
+        let with = |remember, remember_absolute, anonymous, absolute| Config {
+            ttl: lifetime(3600),
+            absolute_ttl: Option::map(absolute, lifetime),
+            remember_ttl: Option::map(remember, lifetime),
+            remember_absolute_ttl: Option::map(remember_absolute, lifetime),
+            anonymous_ttl: Option::map(anonymous, lifetime),
+            ..Config::default()
+        };
+        for config in [
+            with(Some(7200), None, Some(60), None),
+            with(Some(7200), Some(7200), Some(7200), Some(7200)),
+            with(Some(86_400), Some(86_400), None, Some(3600)),
+            with(None, Some(3600), None, None),
+        ] {
+            assert_eq!(config.validate(false), Ok(()));
+        }
+        let cases = [
+            (
+                with(Some(60), None, None, None),
+                "remember_ttl",
+                "`ttl` (1 hour) is longer than `remember_ttl` (1 minute)",
+            ),
+            (
+                with(Some(7200), None, None, Some(3600)),
+                "remember_ttl",
+                "`remember_ttl` (2 hours) is longer than `absolute_ttl` (1 hour)",
+            ),
+            (
+                with(Some(7200), Some(3600), None, None),
+                "remember_ttl",
+                "`remember_ttl` (2 hours) is longer than `remember_absolute_ttl` (1 hour)",
+            ),
+            (
+                with(None, Some(60), None, None),
+                "remember_ttl",
+                "`ttl` (1 hour) is longer than `remember_absolute_ttl` (1 minute)",
+            ),
+            (
+                with(None, Some(3600), None, Some(7200)),
+                "remember_absolute_ttl",
+                "`absolute_ttl` (2 hours) is longer than `remember_absolute_ttl` (1 hour)",
+            ),
+            (
+                with(None, None, Some(7200), Some(3600)),
+                "anonymous_ttl",
+                "`anonymous_ttl` (2 hours) is longer than `absolute_ttl` (1 hour)",
+            ),
+        ];
+        for (config, key, problem) in cases {
+            refuses(config, &format!("sessions.{key}"), &format!("{problem}; lower it or raise the other"));
+        }
+    }
+
+    #[test]
+    fn a_header_that_means_something_else_is_refused_however_it_is_spelt() {
+        let names = [
+            "Content-Length",
+            "Transfer-Encoding",
+            "Cache-Control",
+            "Set-Cookie",
+            "Vary",
+            "Host",
+            "Cookie",
+            "Connection",
+            "Expires",
+            "Date",
+            "Location",
+            "Content-Type",
+            "Content-Encoding",
+            "TE",
+            "Trailer",
+            "Upgrade",
+            "Keep-Alive",
+            "Proxy-Authorization",
+            "Sec-Fetch-Mode",
+            "Access-Control-Allow-Origin",
+            "Origin",
+            "Authorization",
+            "ETag",
+            "If-None-Match",
+            "Accept",
+            "Accept-Language",
+            "Server",
+            "Retry-After",
+            "X-Forwarded-For",
+            "X-Frame-Options",
+        ];
+        for name in names {
+            for name in [name.to_owned(), name.to_lowercase(), name.to_uppercase()] {
+                let problem = format!(
+                    "`{name}` has a meaning of its own in HTTP or for browsers; take a name of yours such as `X-SessionId`"
+                );
+                refuses(Config { header: Some(name), ..Config::default() }, "sessions.header", &problem);
+            }
+        }
+        for name in ["X-SessionId", "X-Shop", "Session", "Session-Id", "X-Cookie", "Hosts", "My-Content-Length"] {
+            assert_eq!(Config { header: Some(name.into()), ..Config::default() }.validate(false), Ok(()), "{name}");
+        }
     }
 
     #[test]

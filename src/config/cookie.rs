@@ -1,9 +1,14 @@
 //! The cookie's attributes.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
 use super::check::{is_token, not_a_token};
+use super::json;
 use super::word::words;
 
 /// The cookie that holds the session ID: the table `sessions.cookie` of a Rocket profile.
@@ -35,6 +40,8 @@ pub struct CookieConfig {
     pub path: String,
 
     /// Sends the cookie to this domain and all its subdomains; without it only to the host that set it, which is safer.
+    /// Browsers drop a cookie for a domain of one label, as `com` or `localhost`, and for an address, so these are refused; a
+    /// dot in front means nothing (RFC 6265, 5.2.3).
     /// **(default: none)**
     pub domain: Option<String>,
 
@@ -49,6 +56,11 @@ pub struct CookieConfig {
     /// Says whether the browser sends the cookie with requests that other sites start. See [`SameSite`].
     /// **(default: `"lax"`)**
     pub same_site: SameSite,
+
+    /// As in [`Config`](crate::Config#a-key-more-is-no-break).
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub __more: (),
 }
 
 impl Default for CookieConfig {
@@ -60,6 +72,7 @@ impl Default for CookieConfig {
             secure: None,
             http_only: true,
             same_site: SameSite::Lax,
+            __more: (),
         }
     }
 }
@@ -113,15 +126,10 @@ impl CookieConfig {
             let problem = format!("{:?} is no path; begin with `/`, and take ASCII without `;`", self.path);
             return Err(ConfigError::new("sessions.cookie.path", problem));
         }
-        let in_domain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
-        if let Some(domain) =
-            self.domain.as_deref().filter(|domain| domain.is_empty() || !domain.chars().all(in_domain))
-        {
-            let problem =
-                format!("{domain:?} is no domain; write one like \"example.com\", or none for this host only");
-            return Err(ConfigError::new("sessions.cookie.domain", problem));
+        match self.domain.as_deref().and_then(domain_problem) {
+            Some(problem) => Err(ConfigError::new("sessions.cookie.domain", problem)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Checks what browsers ask of a cookie, and would drop it without a word for (RFC 6265bis, 5.7).
@@ -154,6 +162,47 @@ impl CookieConfig {
     }
 }
 
+/// Says why browsers would drop a cookie with this domain.
+fn domain_problem(domain: &str) -> Option<String> {
+    const REMEDY: &str = "write one like \"example.com\", or none for this host only";
+
+    let labels: Vec<_> = domain.strip_prefix('.').unwrap_or(domain).split('.').collect();
+    let in_label = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let fits = |label: &&str| (1..=63).contains(&label.len()) && label.chars().all(in_label);
+    if !labels.iter().all(fits) {
+        return Some(format!("{domain:?} is no domain; {REMEDY}"));
+    }
+    // What ends with a number is read as an address of IPv4.
+    if labels.last().is_some_and(|label| label.bytes().all(|byte| byte.is_ascii_digit())) {
+        return Some(format!("browsers drop a cookie for the address {domain:?}; remove the key, for this host only"));
+    }
+    (labels.len() == 1).then(|| format!("browsers drop a cookie for all of {domain:?}; {REMEDY}"))
+}
+
+/// Reads the table, and tells who wrote a name in its place what to write.
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CookieConfig, D::Error> {
+    struct Table;
+
+    impl<'de> Visitor<'de> for Table {
+        type Value = CookieConfig;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table such as `{ name = \"session\" }`")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<CookieConfig, E> {
+            let name = || format!("a text where a table belongs: write `cookie = {{ name = {text:?} }}`");
+            Err(E::custom(json::in_place_of_table(text).unwrap_or_else(name)))
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CookieConfig, A::Error> {
+            CookieConfig::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_any(Table)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,11 +230,32 @@ mod tests {
             let cookie = CookieConfig { path: path.into(), ..CookieConfig::default() };
             refuses(with_cookie(cookie), "sessions.cookie.path", &problem);
         }
-        for domain in ["", "a;b", "a b", "http://a"] {
+        let long = format!("{}.com", "a".repeat(64));
+        for domain in ["", ".", "..", "a;b", "a b", "http://a", "a..b", "..a.b", "a.b.", "[::1]", "a.b:80", &long] {
             let problem =
                 format!("{domain:?} is no domain; write one like \"example.com\", or none for this host only");
             let cookie = CookieConfig { domain: Some(domain.into()), ..CookieConfig::default() };
             refuses(with_cookie(cookie), "sessions.cookie.domain", &problem);
+        }
+    }
+
+    #[test]
+    fn a_domain_is_one_that_browsers_accept() {
+        let with = |domain: &str| {
+            with_cookie(CookieConfig { domain: Some(domain.into()), ..CookieConfig::default() }).validate(false)
+        };
+        for domain in ["example.com", ".example.com", "EXAMPLE.com", "a-b.1c.io", "xn--bcher-kva.example"] {
+            assert_eq!(with(domain), Ok(()));
+        }
+        for domain in ["com", "localhost", ".com"] {
+            let remedy = "write one like \"example.com\", or none for this host only";
+            let said =
+                format!("browsers drop a cookie for all of {domain:?}; {remedy} for key `sessions.cookie.domain`");
+            assert_eq!(with(domain).expect_err("a single label").to_string(), said);
+        }
+        for domain in ["127.0.0.1", "10.1", "1"] {
+            let said = format!("browsers drop a cookie for the address {domain:?}; remove the key, for this host only");
+            assert_eq!(with(domain).expect_err("an address").problem(), said);
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Writes a duration in the largest unit that gives a whole number; [`parse`] reads it back.
-pub(super) fn format(duration: Duration) -> String {
+pub(crate) fn format(duration: Duration) -> String {
     let units = [(86_400_000, "day"), (3_600_000, "hour"), (60_000, "minute"), (1000, "second")];
     let millis = duration.as_millis();
     if !duration.subsec_nanos().is_multiple_of(1_000_000) {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::error::ValueError;
 use super::scalar::Scalar;
 
-const EXPECTED: &str = "`memory`, `file:PATH`, or a URL without user name such as `http://localhost:8000`";
+const EXPECTED: &str =
+    "`memory`, `file:PATH` without `//` before the path, or a URL without user name such as `http://localhost:8000`";
 
 /// A DynamoDB other than AWS's.
 ///
@@ -30,6 +31,7 @@ const EXPECTED: &str = "`memory`, `file:PATH`, or a URL without user name such a
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Endpoint {
     /// `"memory"`: the embedded DynamoDB, in this process's memory; its rows end with the process.
     Memory,
@@ -79,7 +81,8 @@ impl Endpoint {
 
     fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("file:") {
-            Some("") => None,
+            // Written as a URL, `file://x.db` would be a file in the root of the file system.
+            Some(path) if path.is_empty() || path.starts_with("//") => None,
             Some(path) => Some(Self::File(path.into())),
             None if text == "memory" => Some(Self::Memory),
             None => host(text).map(|_| Self::Url(text.into())),
@@ -90,7 +93,7 @@ impl Endpoint {
     pub(super) fn is_valid(&self) -> bool {
         match self {
             Self::Memory => true,
-            Self::File(path) => !path.as_os_str().is_empty(),
+            Self::File(path) => !path.as_os_str().is_empty() && !path.to_string_lossy().starts_with("//"),
             Self::Url(url) => host(url).is_some(),
         }
     }
@@ -163,6 +166,8 @@ mod tests {
             "",
             "Memory",
             "file:",
+            "file://x.db",
+            "file:///var/x.db",
             "localhost:8000",
             "ftp://h",
             "http://",
@@ -182,11 +187,11 @@ mod tests {
             assert_eq!(Endpoint::parse(text), None, "{text}");
             assert!(!Endpoint::Url(text.into()).is_valid(), "{text}");
         }
-        assert!(!Endpoint::File("".into()).is_valid());
+        assert!(!Endpoint::File("".into()).is_valid() && !Endpoint::File("//x.db".into()).is_valid());
         assert_eq!(
             "localhost:8000".parse::<Endpoint>().expect_err("no scheme").to_string(),
-            "invalid value `localhost:8000`, expected `memory`, `file:PATH`, or a URL without user name such as \
-             `http://localhost:8000`"
+            "invalid value `localhost:8000`, expected `memory`, `file:PATH` without `//` before the path, or a URL \
+             without user name such as `http://localhost:8000`"
         );
     }
 

@@ -1,10 +1,12 @@
 //! The way from Rocket's figment to a checked configuration.
 
+use figment::value::Value;
 use figment::{Error, Figment};
 
+use super::json;
 use super::{Config, ConfigError};
 
-const ROOT: &str = "sessions";
+pub(super) const ROOT: &str = "sessions";
 
 #[expect(clippy::result_large_err, reason = "figment's own error, made once a launch")]
 impl Config {
@@ -21,7 +23,8 @@ impl Config {
 
     pub(crate) fn extract(figment: &Figment) -> Result<Self, Error> {
         match figment.find_value(ROOT) {
-            Ok(_) => figment.extract_inner(ROOT).map_err(in_order),
+            Ok(Value::Dict(..)) => figment.extract_inner(ROOT).map_err(in_order),
+            Ok(value) => Err(no_table(figment, &value)),
             Err(error) if error.missing() => Ok(Self::default()),
             Err(error) => Err(error),
         }
@@ -34,6 +37,29 @@ fn in_order(mut error: Error) -> Error {
         error.path.rotate_right(1);
     }
     error
+}
+
+/// Says what to write where `sessions` is no table.
+fn no_table(figment: &Figment, value: &Value) -> Error {
+    let (metadata, tag) = (figment.get_metadata(value.tag()), value.tag());
+    let profile = tag.profile().unwrap_or_else(|| figment.profile().clone());
+    let json = match value {
+        Value::String(_, text) => json::in_place_of_table(text),
+        _ => None,
+    };
+    let problem = json.unwrap_or_else(|| {
+        let found = value.to_actual();
+        let right = if metadata.is_some_and(|metadata| metadata.name.contains("environment")) {
+            "`ROCKET_SESSIONS={table=\"sessions\"}`".to_owned()
+        } else {
+            format!("`[{profile}.{ROOT}]`, and below it keys such as `table = \"sessions\"`")
+        };
+        format!("found {found} where a table belongs; write {right}")
+    });
+    let mut error = Error::from(problem);
+    error.profile = Some(profile);
+    error.metadata = metadata.cloned();
+    error.with_path(ROOT)
 }
 
 /// Turns a broken rule into figment's error, with the profile and the file that set the key or, if none did, the
@@ -61,10 +87,12 @@ mod tests {
     use std::time::Duration;
 
     use figment::providers::{Format, Serialized, Toml};
-    use figment::value::Value;
 
     use super::*;
-    use crate::config::{Codec, CompressAbove, CookieConfig, Endpoint, Lifetime, OnOutage, SameSite, Share, Verify};
+    use crate::config::{
+        CacheControl, Codec, CompressAbove, ConsistentRead, CookieConfig, Endpoint, Lifetime, OnOutage, SameSite,
+        Share, Verify,
+    };
 
     /// Reads a Rocket.toml as Rocket does, with the release profile selected.
     fn rocket_toml(text: &str) -> Figment {
@@ -107,12 +135,16 @@ mod tests {
             verify = "off"
             ttl = 3600
             absolute_ttl = "1 day"
+            remember_ttl = "2 days"
+            remember_absolute_ttl = "3 days"
+            anonymous_ttl = 60
             tombstone_ttl = "1m 30s"
             renew_below = 1
             consistent_read = false
             cookie = { name = "id", path = "/a", domain = "a.b", secure = true, http_only = false, same_site = "none" }
             remember = false
             header = "X-Id"
+            cache_control = "no-store"
             deadline = 2
             attempt_timeout = "500ms"
             attempts = 1
@@ -134,9 +166,12 @@ mod tests {
             verify: Verify::Off,
             ttl: lifetime(3600),
             absolute_ttl: Some(lifetime(86_400)),
+            remember_ttl: Some(lifetime(2 * 86_400)),
+            remember_absolute_ttl: Some(lifetime(3 * 86_400)),
+            anonymous_ttl: Some(lifetime(60)),
             tombstone_ttl: lifetime(90),
             renew_below: Share::from_percent(100),
-            consistent_read: false,
+            consistent_read: ConsistentRead::Off,
             cookie: CookieConfig {
                 name: "id".into(),
                 path: "/a".into(),
@@ -144,9 +179,11 @@ mod tests {
                 secure: Some(true),
                 http_only: false,
                 same_site: SameSite::None,
+                __more: (),
             },
             remember: false,
             header: Some("X-Id".into()),
+            cache_control: CacheControl::NoStore,
             deadline: Duration::from_secs(2),
             attempt_timeout: Duration::from_millis(500),
             attempts: 1,
@@ -157,6 +194,7 @@ mod tests {
             compress_above: Some(CompressAbove::bytes(4096)),
             seal_keys: vec!["MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".parse().expect("a key")],
             warn_size: Share::from_percent(25),
+            __more: (),
         };
         assert_eq!(config, expected);
     }
@@ -183,9 +221,10 @@ mod tests {
     #[test]
     fn an_unknown_key_is_named_with_the_known_ones() {
         let clause = "unknown field: found `tabel`, expected `one of `table`, `key_prefix`, `region`, `endpoint`, \
-                      `create_table`, `verify`, `ttl`, `absolute_ttl`, `tombstone_ttl`, `renew_below`, \
-                      `consistent_read`, `cookie`, `remember`, `header`, `deadline`, `attempt_timeout`, `attempts`, \
-                      `backoff`, `commit_on_error`, `on_outage`, `codec`, `compress_above`, `seal_keys`, `warn_size``";
+                      `create_table`, `verify`, `ttl`, `absolute_ttl`, `remember_ttl`, `remember_absolute_ttl`, \
+                      `anonymous_ttl`, `tombstone_ttl`, `renew_below`, `consistent_read`, `cookie`, `remember`, \
+                      `header`, `cache_control`, `deadline`, `attempt_timeout`, `attempts`, `backoff`, `commit_on_error`, `on_outage`, \
+                      `codec`, `compress_above`, `seal_keys`, `warn_size``";
         refuses("[default.sessions]\ntabel = \"x\"", clause, "default.sessions.tabel");
         let clause = "unknown field: found `nam`, expected `one of `name`, `path`, `domain`, `secure`, `http_only`, \
                       `same_site``";
@@ -210,10 +249,23 @@ mod tests {
             ("renew_below = \"x\"", "invalid type: found string \"x\", expected a share above 0 and up to 1".into()),
             (
                 "endpoint = \"localhost:8000\"",
-                "invalid value string \"localhost:8000\", expected `memory`, `file:PATH`, or a URL without user name \
-                 such as `http://localhost:8000`"
+                "invalid value string \"localhost:8000\", expected `memory`, `file:PATH` without `//` before \
+                 the path, or a URL without user name such as `http://localhost:8000`"
                     .into(),
             ),
+            (
+                "endpoint = \"file://x.db\"",
+                "invalid value string \"file://x.db\", expected `memory`, `file:PATH` without `//` before the path, or a \
+                 URL without user name such as `http://localhost:8000`"
+                    .into(),
+            ),
+            ("consistent_read = \"auto\"", "invalid type: found string \"auto\", expected `true` or `false`".into()),
+            (
+                "cache_control = \"public\"",
+                "invalid value string \"public\", expected one of `private`, `no-store`".into(),
+            ),
+            ("cookie = \"sid\"", "a text where a table belongs: write `cookie = { name = \"sid\" }`".into()),
+            ("cookie = true", "invalid type: found bool true, expected a table such as `{ name = \"session\" }`".into()),
             ("verify = false", "invalid type: found bool false, expected one of `off`, `warn`, `fail`".into()),
             ("verify = 1", "invalid type: found unsigned int `1`, expected one of `off`, `warn`, `fail`".into()),
             ("on_outage = \"\"", "invalid value string \"\", expected one of `fail`, `anonymous`".into()),
@@ -234,14 +286,39 @@ mod tests {
     }
 
     #[test]
-    fn sessions_that_is_no_table_is_refused() {
-        refuses(
-            "[default]\nsessions = 5",
-            "invalid type: found signed int `5`, expected struct Config",
-            "default.sessions",
-        );
-        let both = "[default.sessions]\nttl = 60\n[release]\nsessions = 5";
-        refuses(both, "invalid type: found signed int `5`, expected struct Config", "release.sessions");
+    fn sessions_that_is_no_table_is_refused_with_what_to_write() {
+        let said = |found: &str, profile: &str| {
+            format!(
+                "found {found} where a table belongs; write `[{profile}.sessions]`, and below it keys such as `table = \
+                 \"sessions\"`"
+            )
+        };
+        let sessions = "default.sessions";
+        refuses("[default]\nsessions = 5", &said("signed int `5`", "default"), sessions);
+        refuses("[default]\nsessions = \"shop\"", &said("string \"shop\"", "default"), sessions);
+        refuses("[default]\nsessions = [\"shop\"]", &said("sequence", "default"), sessions);
+        let both = "[default.sessions]\nttl = 60\n[release]\nsessions = true";
+        refuses(both, &said("bool true", "release"), "release.sessions");
+    }
+
+    #[test]
+    fn json_in_the_environment_is_refused_with_its_spelling_for_rocket() {
+        let cases = [
+            (r#"{"table":"x"}"#, r#"{table="x"}"#),
+            (
+                r#"{"table":"x","ttl":3600,"cookie":{"name":"a b","secure":true}}"#,
+                r#"{cookie={name="a b",secure=true},table="x",ttl=3600}"#,
+            ),
+            (r#"{table:"x"}"#, r#"{table="x",ttl="14 days"}"#),
+            (r#"{table=x"#, r#"{table="x",ttl="14 days"}"#),
+        ];
+        for (variable, right) in cases {
+            // As Rocket's provider for the environment reads it.
+            let value: Value = variable.parse().expect("infallible");
+            let figment = rocket_toml("").merge(Serialized::global("sessions", value));
+            let error = Config::checked(&figment, false).expect_err(variable).to_string();
+            assert!(error.contains(&format!("; write `{right}`, with `=` and no quotes around the keys")), "{error}");
+        }
     }
 
     #[test]

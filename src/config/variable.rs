@@ -1,6 +1,6 @@
 //! Environment variables that Rocket ignores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use figment::value::{Dict, Value};
 
@@ -37,26 +37,37 @@ fn spellings() -> BTreeMap<String, String> {
         }
     }
 
-    // Every optional key has a value here, so that its shape shows.
-    let example = || Some(String::new());
-    let filled = Config {
-        region: example(),
-        endpoint: Some(Endpoint::Memory),
-        absolute_ttl: Some(Config::default().ttl),
-        header: example(),
-        cookie: CookieConfig { domain: example(), secure: Some(true), ..CookieConfig::default() },
-        ..Config::default()
-    };
-    let value = Value::serialize(filled).expect("a configuration has texts, numbers, flags and one table");
-
     let mut spellings = BTreeMap::new();
-    for (key, value) in value.into_dict().unwrap_or_default() {
+    for (key, value) in filled() {
         spellings.insert(key.clone(), format!("{{{key}={}}}", shape(&value)));
         for (inner, value) in value.into_dict().unwrap_or_else(Dict::new) {
             spellings.insert(format!("{key}_{inner}"), format!("{{{key}={{{inner}={}}}}}", shape(&value)));
         }
     }
     spellings
+}
+
+/// Returns the names of all keys.
+pub(super) fn keys() -> BTreeSet<String> {
+    filled().into_keys().collect()
+}
+
+/// Returns a configuration in which every optional key has a value, so that its shape shows.
+fn filled() -> Dict {
+    let example = || Some(String::new());
+    let filled = Config {
+        region: example(),
+        endpoint: Some(Endpoint::Memory),
+        absolute_ttl: Some(Config::default().ttl),
+        remember_ttl: Some(Config::default().ttl),
+        remember_absolute_ttl: Some(Config::default().ttl),
+        anonymous_ttl: Some(Config::default().ttl),
+        header: example(),
+        cookie: CookieConfig { domain: example(), secure: Some(true), ..CookieConfig::default() },
+        ..Config::default()
+    };
+    let value = Value::serialize(filled).expect("a configuration has texts, numbers, flags and one table");
+    value.into_dict().unwrap_or_default()
 }
 
 #[cfg(test)]

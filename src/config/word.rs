@@ -10,6 +10,7 @@ macro_rules! words {
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum $name { $($(#[$value_doc])* $value),+ }
 
         impl std::fmt::Display for $name {
@@ -83,5 +84,58 @@ words! {
         Fail = "fail",
         /// `"anonymous"`: the guard succeeds with an empty session that stores nothing.
         Anonymous = "anonymous",
+    }
+}
+
+words! {
+    /// What caches and browsers may do with a response that used the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use rocket_dynamodb_sessions::{CacheControl, Config};
+    ///
+    /// let config = Config { cache_control: CacheControl::NoStore, ..Config::default() };
+    /// assert_eq!(config.cache_control.to_string(), "no-store");
+    /// ```
+    pub enum CacheControl {
+        /// `"private"`: no shared cache keeps it.
+        Private = "private",
+        /// `"no-store"`: nobody keeps it, the browser's Back button neither.
+        NoStore = "no-store",
+    }
+}
+
+/// Whether rows are read with strongly consistent reads: `true` or `false`.
+///
+/// # Examples
+///
+/// ```
+/// use rocket_dynamodb_sessions::{Config, ConsistentRead};
+///
+/// let config = Config { consistent_read: ConsistentRead::Off, ..Config::default() };
+/// assert_ne!(config.consistent_read, ConsistentRead::On);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConsistentRead {
+    /// `true`: each read sees what was written before it.
+    On,
+    /// `false`: a read may show a row as it was a moment ago, at half the price.
+    Off,
+}
+
+impl serde::Serialize for ConsistentRead {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*self == Self::On)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ConsistentRead {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(crate::config::scalar::Scalar {
+            flag: Some(|on| Some(if on { Self::On } else { Self::Off })),
+            ..crate::config::scalar::Scalar::expecting("`true` or `false`")
+        })
     }
 }

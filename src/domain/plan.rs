@@ -79,8 +79,8 @@ pub(crate) fn plan(origin: &Origin, view: &View, means: Means, policy: &Policy, 
 }
 
 fn fresh(view: &View, policy: &Policy, now: i64) -> Times {
-    let ttl = policy.expiry(view.lifetime, now, now);
-    let cookie = policy.persistent(view.remember).then_some(ttl);
+    let ttl = policy.expiry(view.life(), now, now);
+    let cookie = policy.persistent(view.remember).then(|| policy.cookie(ttl, now));
     Times { started: now, ttl, cookie, refreshed: true, told: true }
 }
 
@@ -99,26 +99,26 @@ fn live(old: &Snapshot, led: bool, view: &View, means: Means, policy: &Policy, n
         return Plan::End;
     }
     let started = if view.login { now } else { old.started };
-    let target = policy.expiry(view.lifetime, started, now);
+    let life = view.life();
+    let target = policy.expiry(life, started, now);
+    let until = policy.cookie(target, now);
     let tell = means.tell && (!led || rotation.is_some());
     let persistent = policy.persistent(view.remember);
     // A flush after the head can have switched the row alone: the row remembers which cookie was sent last.
     let untold = if persistent { view.remember.is_some() && old.cookie.is_none() } else { old.cookie.is_some() };
     let switched = policy.cookies && (persistent != policy.persistent(old.remember) || untold && means.renew);
     // The earlier of the two decides: a flush after the head can have refreshed the row alone.
-    let until = match old.cookie {
-        Some(cookie) if tell && persistent => cookie.min(old.ttl),
-        _ => old.ttl,
-    };
+    let cookie_due = tell && persistent && old.cookie.is_some_and(|old| policy.is_cookie_due(life, old, until, now));
     let due = view.lifetime != old.lifetime
-        || policy.exceeds(old.ttl, view.lifetime, target)
-        || means.renew && policy.is_due(view, until, target, now);
+        || policy.lifetimes(life) != policy.lifetimes(old.life())
+        || policy.exceeds(old.ttl, life, target)
+        || means.renew && (cookie_due || policy.is_due(life, old.ttl, target, now));
     let refreshed = rotation.is_some() || (tell && switched) || due;
     // A browser-session cookie and a header have no lifetime, so there is nothing to tell when the row's is refreshed.
     let told = rotation.is_some() || (tell && refreshed && (persistent || switched));
     let cookie = match persistent {
         _ if !told => old.cookie,
-        true => Some(target),
+        true => Some(until),
         false => None,
     };
     let ttl = if refreshed { target } else { old.ttl };

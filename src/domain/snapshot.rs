@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::codec::Codec;
 use crate::domain::data::Data;
+use crate::domain::policy::Life;
 
 /// What a live row says. Times are seconds since the Unix epoch, UTC.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,4 +23,10 @@ pub(crate) struct Snapshot {
     pub(crate) ttl: i64,
     /// When the last cookie that was sent expires; `None` where none was, or it lives as long as the browser.
     pub(crate) cookie: Option<i64>,
+}
+
+impl Snapshot {
+    pub(crate) fn life(&self) -> Life {
+        Life { signed_in: self.principal.is_some(), remember: self.remember, own: self.lifetime }
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::data::{Changes, Data};
 use crate::domain::log::{Entry, Op};
+use crate::domain::policy::Life;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Text;
 use crate::domain::value::Value;
@@ -98,8 +99,9 @@ impl View {
                 // Another user's data must not become this one's.
                 if self.principal.as_ref().is_some_and(|former| former != principal) {
                     self.clear();
-                    self.remember = None;
                 }
+                // A login starts a life: what was chosen for the one before it is over.
+                (self.lifetime, self.remember) = (None, None);
                 self.principal = Some(principal.clone());
                 self.rotation = Some(Rotation::Login);
                 self.login = true;
@@ -109,6 +111,11 @@ impl View {
             Op::SetTtl(lifetime) => self.lifetime = *lifetime,
             Op::Remember(remember) => self.remember = Some(*remember),
         }
+    }
+
+    /// What its lifetimes go by.
+    pub(crate) fn life(&self) -> Life {
+        Life { signed_in: self.principal.is_some(), remember: self.remember, own: self.lifetime }
     }
 
     fn clear(&mut self) {
@@ -234,6 +241,23 @@ mod tests {
     fn a_login_keeps_a_visitors_data_and_drops_another_users() {
         for (former, kept) in [("", 1), ("ann", 1), ("eve", 0)] {
             assert_eq!(view(&user(former), &[Op::Login("ann".into())]).keys().len(), kept, "{former}");
+        }
+    }
+
+    #[test]
+    fn a_login_takes_back_the_lifetime_and_the_choice_of_before_and_none_of_after() {
+        let ann = || Op::Login("ann".into());
+        let (short, forget) = (|| Op::SetTtl(Some(60)), || Op::Remember(false));
+        for former in ["", "ann", "eve"] {
+            let base = Arc::new(Snapshot { lifetime: Some(5), remember: Some(true), ..(*user(former)).clone() });
+            let after = |log: &[Op]| {
+                let view = view(&base, log);
+                (view.lifetime, view.remember)
+            };
+            assert_eq!(after(&[ann()]), (None, None), "{former}");
+            assert_eq!(after(&[short(), forget(), ann()]), (None, None), "{former}");
+            assert_eq!(after(&[ann(), short(), forget()]), (Some(60), Some(false)), "{former}");
+            assert_eq!(after(&[Op::Cycle]), (Some(5), Some(true)), "{former}");
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::Client;
 
-use crate::config::{Config, Endpoint, TableArn};
+use crate::config::{Config, ConsistentRead, Endpoint, Lifetime, TableArn};
 use crate::domain::codec::Codec;
 use crate::domain::id::Handle;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Lifetimes, Policy};
 use crate::error::Error;
 use crate::session::registry::{Counters, Registry};
 use crate::store::Store;
@@ -101,13 +101,18 @@ impl Sessions {
 
     /// Ends the session that a handle names, also when its ID was rotated since. Returns whether there was one.
     ///
-    /// A request of that session in flight changes nothing any more; its cookie opens nothing.
+    /// A request of that session in flight changes nothing any more; its cookie opens nothing. Where that is the request
+    /// that asked for it, its guard says [`SessionStatus::Gone`](crate::SessionStatus::Gone) from then on; to sign out the
+    /// one who asks, [`Session::invalidate`](crate::Session::invalidate) is the way, which removes the cookie too.
     ///
     /// # Errors
     ///
     /// Fails when DynamoDB cannot be reached; then nobody knows whether the session has ended.
     pub async fn revoke(&self, handle: &Handle) -> Result<bool, Error> {
-        self.registry.store.revoke(handle, &|| self.registry.budget()).await
+        let ended = self.registry.store.revoke(handle, &|| self.registry.budget()).await?;
+        // Requests of this process that use the session know it at once: also the one that asked for it.
+        self.registry.in_use().iter().for_each(|session| session.revoked(handle));
+        Ok(ended)
     }
 
     /// Returns what this process has done since its launch.
@@ -141,19 +146,12 @@ fn settings(config: &Config, clock: Clock) -> Settings {
     Settings {
         table: config.table.clone(),
         key_prefix: config.key_prefix.clone(),
-        consistent_read: config.consistent_read,
+        consistent_read: config.consistent_read == ConsistentRead::On,
         attempts: config.attempts,
         attempt_timeout: config.attempt_timeout,
         backoff: config.backoff,
         warn_size: share_of_limit(config.warn_size.get()),
-        policy: Policy {
-            idle: config.ttl.as_secs(),
-            absolute: config.absolute_ttl.map(|lifetime| lifetime.as_secs()),
-            tombstone: config.tombstone_ttl.as_secs(),
-            renew_below: config.renew_below.get(),
-            remember: config.remember,
-            cookies: config.header.is_none(),
-        },
+        policy: policy(config),
         payloads: payloads(config),
         clock,
     }
@@ -183,6 +181,22 @@ fn payloads(config: &Config) -> Payloads {
                 &config.seal_keys.iter().map(crate::config::SealKey::bytes).collect::<Vec<_>>(),
             )
         }),
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    let lifetimes = |idle: Option<Lifetime>, absolute: Option<Lifetime>| Lifetimes {
+        idle: idle.unwrap_or(config.ttl).as_secs(),
+        absolute: absolute.or(config.absolute_ttl).map(Lifetime::as_secs),
+    };
+    Policy {
+        visitor: lifetimes(config.anonymous_ttl, None),
+        signed_in: lifetimes(None, None),
+        remembered: lifetimes(config.remember_ttl, config.remember_absolute_ttl),
+        tombstone: config.tombstone_ttl.as_secs(),
+        renew_below: config.renew_below.get(),
+        remember: config.remember,
+        cookies: config.header.is_none(),
     }
 }
 

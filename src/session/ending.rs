@@ -1,6 +1,7 @@
 //! The ending of a request: how its session's log reaches the table, at the response, when asked, when the last holder
 //! drops, and within a second of a change after the head. Here it is decided what the client is told.
 
+mod about;
 mod access;
 mod cell;
 mod cut_off;
@@ -15,7 +16,7 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::JoinHandle;
 
 use crate::domain::batch::Batch;
-use crate::domain::id::SessionId;
+use crate::domain::id::{Handle, SessionId};
 use crate::domain::state::Origin;
 use crate::error::{Chain, Error};
 use crate::session::ending::cell::{Cell, Held, Phase};
@@ -94,7 +95,7 @@ impl Ending {
     /// Runs a commit in a task of its own, which goes on when the caller is cancelled and which the shutdown waits for.
     async fn run(self: &Arc<Self>, commit: BoxFuture<'static, Result<(), Error>>) -> Result<(), Error> {
         let task = self.spawn(commit);
-        task.await.unwrap_or_else(|panicked| Err(Error::unavailable("flush", panicked)))
+        task.await.unwrap_or_else(|_| Err(Error::unavailable("flush", Panicked)))
     }
 
     /// Boxed by the caller: what is moved on is a pointer, and not the commit.
@@ -166,6 +167,9 @@ impl Ending {
         let counters = &self.registry.counters;
         Counters::count(&counters.conflicts, committed.conflicts);
         Counters::count(&counters.commits, committed.wrote.into());
+        if committed.wrote {
+            self.registry.wrote();
+        }
         if committed.dropped {
             Counters::count(&counters.dropped, 1);
             let why = match committed.loaded.origin {
@@ -343,6 +347,10 @@ impl InUse for Ending {
             }
         })
     }
+
+    fn revoked(&self, handle: &Handle) {
+        self.cell.lock().revoked(handle);
+    }
 }
 
 impl Drop for Ending {
@@ -350,3 +358,8 @@ impl Drop for Ending {
         self.registry.release(self.number);
     }
 }
+
+/// What the panic said is no error's: it can be anything of the application's.
+#[derive(Debug, thiserror::Error)]
+#[error("the commit panicked, or the runtime was torn down")]
+struct Panicked;

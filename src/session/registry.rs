@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
+use crate::domain::id::Handle;
 use crate::store::Store;
 use crate::store::budget::Budget;
 
@@ -16,7 +17,13 @@ use crate::store::budget::Budget;
 pub(crate) trait InUse: Send + Sync {
     /// Stores what it holds, or abandons a request that was cut off.
     fn shut_down(self: Arc<Self>) -> BoxFuture<'static, ()>;
+
+    /// Takes over that an administrator has ended the session of this handle.
+    fn revoked(&self, handle: &Handle);
 }
+
+/// After how many writes an embedded database is swept: a scan of what lives, now and then.
+const SWEEP_EVERY: u64 = 256;
 
 /// Nothing of it is state that a second node would have to know.
 pub(crate) struct Registry {
@@ -31,6 +38,8 @@ pub(crate) struct Registry {
     /// The sessions in use, for the shutdown to write what is still held then.
     held: Mutex<HashMap<u64, Weak<dyn InUse>>>,
     next: AtomicU64,
+    /// The writes since the launch, where the database has nobody else to delete what has expired.
+    unswept: OnceLock<AtomicU64>,
 }
 
 /// The counters behind [`Stats`](crate::Stats).
@@ -60,11 +69,26 @@ impl Registry {
             commit_on_error,
             held: Mutex::default(),
             next: AtomicU64::new(1),
+            unswept: OnceLock::new(),
         }
     }
 
     pub(crate) fn budget(&self) -> Budget {
         Budget::new(self.deadline)
+    }
+
+    /// Deletes expired rows from now on, whenever some hundred writes were made: nobody else does in an embedded database.
+    pub(crate) fn sweep_now_and_then(&self) {
+        self.unswept.get_or_init(AtomicU64::default);
+    }
+
+    /// A commit has written.
+    pub(super) fn wrote(self: &Arc<Self>) {
+        let Some(unswept) = self.unswept.get() else { return };
+        if (unswept.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(SWEEP_EVERY) {
+            let this = self.clone();
+            self.tracker.spawn(async move { this.store.sweep().await });
+        }
     }
 
     /// Registers a session in use; the number takes it off again. No request has the number 0.

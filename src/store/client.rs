@@ -69,17 +69,19 @@ pub(crate) struct Connected {
     /// What the store's own clients share with it; nothing, where there is no network between.
     pub(crate) shared: Option<Shared>,
     /// Where it leads, and who has said so.
-    pub(crate) place: String,
+    pub(crate) place: Option<String>,
 }
 
 /// Makes the client. Asks the environment for the region, and DynamoDB for nothing; credentials are loaded when a request
 /// needs them.
 pub(crate) async fn connect(connect: &Connect) -> Result<Connected, ConnectError> {
     match &connect.target {
-        Target::Memory => Ok(Connected { client: embedded(&connect.target)?, shared: None, place: "memory".into() }),
+        Target::Memory => {
+            Ok(Connected { client: embedded(&connect.target)?, shared: None, place: Some("memory".into()) })
+        }
         Target::File(path) => {
             let place = format!("file:{}", path.display());
-            Ok(Connected { client: embedded(&connect.target)?, shared: None, place })
+            Ok(Connected { client: embedded(&connect.target)?, shared: None, place: Some(place) })
         }
         Target::Url(url) => Ok(remote(connect, Some(url)).await),
         Target::Aws => Ok(remote(connect, None).await),
@@ -150,7 +152,7 @@ async fn remote(connect: &Connect, url: Option<&String>) -> Connected {
     }
     let config = config.identity_cache(Arc::clone(&shared.identities).cache(true));
     let place = place(endpoint, region);
-    Connected { client: Client::from_conf(config.build()), shared: Some(shared), place }
+    Connected { client: Client::from_conf(config.build()), shared: Some(shared), place: Some(place) }
 }
 
 /// The endpoint that AWS's own chain names, and where.

@@ -72,12 +72,6 @@ impl Embedded {
                 .build(),
         )
     }
-
-    /// Deletes expired items, as DynamoDB does in the background, and answers how many. Goes by the real clock, always.
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) fn sweep(&self) -> Result<usize, EmbeddedError> {
-        self.db.sweep_ttl().map_err(|cause| EmbeddedError::Engine(Box::new(cause)))
-    }
 }
 
 impl fmt::Debug for Embedded {
@@ -204,7 +198,7 @@ mod tests {
     use aws_sdk_dynamodb::error::ProvideErrorMetadata;
     use aws_sdk_dynamodb::types::{
         AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, Put,
-        ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TimeToLiveSpecification, TransactWriteItem,
+        ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TransactWriteItem,
     };
 
     use super::*;
@@ -325,21 +319,5 @@ mod tests {
         let error = put.send().await.unwrap_err();
         assert_eq!(error.code(), Some("ValidationException"));
         assert!(!error.message().unwrap().contains("VALIDATION"), "{error:?}");
-    }
-
-    #[tokio::test]
-    async fn a_sweep_deletes_what_has_expired() {
-        let embedded = Embedded::memory().unwrap();
-        let client = embedded.client();
-        create_table(&client).await;
-        let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build().unwrap();
-        client.update_time_to_live().table_name("things").time_to_live_specification(ttl).send().await.unwrap();
-        for (id, ttl) in [("old", "1000000000"), ("new", "9000000000")] {
-            let put = client.put_item().table_name("things").item("id", s(id));
-            put.item("ttl", AttributeValue::N(ttl.into())).send().await.unwrap();
-        }
-        assert_eq!(embedded.sweep().unwrap(), 1);
-        let left = client.scan().table_name("things").send().await.unwrap();
-        assert_eq!(left.items()[0]["id"], s("new"));
     }
 }

@@ -83,7 +83,10 @@ pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, 
             Trouble::Missing => {
                 status.exists = false;
                 status.problems.push(format!(
-                    "the table `{table}` does not exist; create it with utils/create-table.sh or `create_table = true`"
+                    "the table `{table}` does not exist; create it with `create_table = true`, or type: {} && {} && {}",
+                    aws(client, table, "create-table", CREATE),
+                    aws(client, table, "wait table-exists", ""),
+                    aws(client, table, "update-time-to-live", TTL_ON),
                 ));
                 return Ok(status);
             }
@@ -110,7 +113,7 @@ pub(crate) async fn status(client: &Client, table: &str) -> Result<TableStatus, 
             let ttl = output.time_to_live_description;
             let name = ttl.as_ref().and_then(|ttl| ttl.attribute_name.clone());
             let on = ttl.and_then(|ttl| ttl.time_to_live_status);
-            status.problems.extend(ttl_problem(table, on.as_ref(), name.as_deref()));
+            status.problems.extend(ttl_problem(client, table, on.as_ref(), name.as_deref()));
         }
         Err(error) => match trouble("look at the table's TTL", error) {
             Trouble::Forbidden => {
@@ -141,15 +144,43 @@ fn key_problem(table: &str, keys: &[KeySchemaElement], types: &[AttributeDefinit
     }
 }
 
-fn ttl_problem(table: &str, status: Option<&TimeToLiveStatus>, attribute: Option<&str>) -> Option<String> {
+fn ttl_problem(
+    client: &Client,
+    table: &str,
+    status: Option<&TimeToLiveStatus>,
+    attribute: Option<&str>,
+) -> Option<String> {
+    let on = aws(client, table, "update-time-to-live", TTL_ON);
     match (status, attribute) {
         (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(TTL)) => None,
-        (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(other)) => Some(format!(
-            "the TTL of the table `{table}` is on `{other}`, so expired sessions are kept; switch it off and on for `{TTL}`"
-        )),
+        (Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling), Some(other)) => {
+            let off = format!("--time-to-live-specification Enabled=false,AttributeName={other}");
+            let off = aws(client, table, "update-time-to-live", &off);
+            Some(format!(
+                "the TTL of the table `{table}` is on `{other}`, so expired sessions are kept; unless others need it, type: \
+                 {off} && {on} (DynamoDB may want an hour between them)"
+            ))
+        }
         _ => Some(format!(
-            "the TTL of the table `{table}` is off, so expired sessions are kept and paid for; switch it on for `{TTL}`"
+            "the TTL of the table `{table}` is off, so expired sessions are kept and paid for; type: {on}"
         )),
+    }
+}
+
+const CREATE: &str = "--attribute-definitions AttributeName=id,AttributeType=S --key-schema AttributeName=id,KeyType=HASH \
+                      --billing-mode PAY_PER_REQUEST";
+const TTL_ON: &str = "--time-to-live-specification Enabled=true,AttributeName=ttl";
+
+/// A command of AWS's command line, as it is to be typed.
+fn aws(client: &Client, table: &str, command: &str, options: &str) -> String {
+    let mut typed = format!("aws dynamodb {command} --table-name {table}");
+    if !options.is_empty() {
+        typed = format!("{typed} {options}");
+    }
+    match client.config().region() {
+        // The embedded engine's; nobody types commands for it.
+        Some(region) if region.as_ref() != "embedded" => format!("{typed} --region {region}"),
+        _ => typed,
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rocket::http::Cookie;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -12,6 +11,9 @@ use crate::domain::id::SessionId;
 use crate::error::Error;
 use crate::operator::sessions::Sessions;
 use crate::store::embedded::Embedded;
+use crate::store::row::TTL;
+use crate::store::sweep::sweep;
+use crate::testing::{SignIn, TestClock};
 
 /// An empty DynamoDB in this process, for one test.
 ///
@@ -115,13 +117,23 @@ impl Database {
         rows(&self.client(), table).await
     }
 
-    /// Deletes expired rows, as DynamoDB does at some time within days. Returns how many.
+    /// Deletes the rows whose time is over by a test's clock, as DynamoDB does at some time within days: of each table whose
+    /// TTL is on `ttl`. Returns how many.
     ///
     /// # Panics
     ///
     /// Panics when the database fails.
-    pub fn sweep(&self) -> usize {
-        self.engine.sweep().expect("the database answers")
+    pub async fn sweep(&self, clock: &TestClock) -> usize {
+        let (client, mut swept) = (self.client(), 0);
+        let tables = client.list_tables().send().await.expect("the database answers").table_names.unwrap_or_default();
+        for table in tables {
+            let ttl = client.describe_time_to_live().table_name(&table).send().await.expect("the table is there");
+            let attribute = ttl.time_to_live_description.and_then(|ttl| ttl.attribute_name);
+            if attribute.as_deref() == Some(TTL) {
+                swept += sweep(&client, &table, clock.now().timestamp()).await.expect("the database answers");
+            }
+        }
+        swept
     }
 }
 
@@ -140,14 +152,20 @@ pub async fn rows(client: &Client, table: &str) -> Vec<Row> {
 }
 
 impl Sessions {
-    /// Stores a session that is logged in, and returns its cookie for a local client.
+    /// The same sessions, with faults between them and their table.
+    pub(crate) fn through(&self, faults: &crate::testing::Faults) -> Self {
+        let clock = self.registry.store.settings.clock.clone();
+        Self::new(faults.wrap(self.client()), None, self.config().clone(), clock)
+    }
+
+    /// Stores a session that is signed in, and returns what a request has to bring to be its.
     ///
     /// # Errors
     ///
     /// Fails when the database cannot be reached.
-    pub async fn seed_login(&self, principal: &str, data: &[(&str, Value)]) -> Result<Cookie<'static>, Error> {
+    pub async fn seed_login(&self, principal: &str, data: &[(&str, Value)]) -> Result<SignIn, Error> {
         let id = self.seed(Some(principal), data).await?;
-        Ok(Cookie::new(self.config().cookie.name.clone(), id.expose()))
+        Ok(SignIn::new(self.config(), id))
     }
 
     /// Stores a session, and returns its ID.

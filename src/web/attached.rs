@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rocket::Request;
+use rocket::response::Result as Responded;
 
 use crate::config::OnOutage;
 use crate::error::Error;
@@ -10,11 +11,15 @@ use crate::operator::sessions::Sessions;
 use crate::session::ending::Ending;
 use crate::web::transport::Transport;
 
+/// What an application answers where a session could not be loaded or stored.
+pub(crate) type OnFailure = Arc<dyn for<'r> Fn(&Error, &'r Request<'_>) -> Responded<'static> + Send + Sync>;
+
 /// In managed state, beside [`Sessions`].
 #[derive(Clone)]
 pub(crate) struct Attached {
     pub(crate) sessions: Sessions,
     pub(crate) transport: Transport,
+    pub(crate) on_failure: Option<OnFailure>,
 }
 
 impl Attached {

@@ -9,10 +9,10 @@ use rocket::http::Status;
 use rocket::{Build, Data, Orbit, Request, Response, Rocket, info, info_};
 use tokio::time::{sleep, timeout};
 
-use crate::config::Config;
 use crate::session::ending::Finished;
 use crate::session::registry::InUse;
 use crate::web::attached::Attached;
+use crate::web::banner::Banner;
 use crate::web::response;
 use crate::web::slot::Slot;
 
@@ -23,8 +23,8 @@ const SETTLED: Duration = Duration::from_millis(20);
 /// changed.
 pub(super) struct Commit {
     pub(super) attached: Attached,
-    /// Where the client leads.
-    pub(super) place: String,
+    /// Where the client leads; of the application's own client nobody knows.
+    pub(super) place: Option<String>,
 }
 
 #[rocket::async_trait]
@@ -39,9 +39,11 @@ impl Fairing for Commit {
         Ok(rocket.attach(ManageClient(self.attached.sessions.client().clone())))
     }
 
-    async fn on_liftoff(&self, _: &Rocket<Orbit>) {
+    async fn on_liftoff(&self, rocket: &Rocket<Orbit>) {
         info!("DynamoDB sessions:");
-        for line in summary(self.attached.sessions.config(), &self.place) {
+        for line in
+            (Banner { attached: &self.attached, place: self.place.as_deref(), figment: rocket.figment() }).lines()
+        {
             info_!("{line}");
         }
     }
@@ -52,13 +54,13 @@ impl Fairing for Commit {
 
     async fn on_response<'r>(&self, request: &'r Request<'_>, response: &mut Response<'r>) {
         let slot = Slot::of(request);
-        let Attached { sessions, transport } = &self.attached;
+        let Attached { sessions, transport, .. } = &self.attached;
         let registry = &sessions.registry;
         let mut streams = false;
         match slot.get() {
             None => {}
             Some(Err(error)) => {
-                response::vary(response, transport);
+                response::vary(response, transport, sessions.config().cache_control);
                 if response.status() == Status::new(error.status()) {
                     response::retry_after(response, error);
                 }
@@ -67,10 +69,13 @@ impl Fairing for Commit {
                 let failed = response.status().code >= 500 && !registry.commit_on_error;
                 let Finished { told, result, held } = ending.finish(failed).await;
                 if let Err(error) = result {
-                    response::replace(response, &error);
+                    response::replace(response, &error, request, &self.attached);
+                }
+                if let Some(error) = ending.outage().filter(|error| response.status() == Status::from(error)) {
+                    response::retry_after(response, &error);
                 }
                 response::tell(response, transport, &told, registry.store.now().timestamp());
-                response::vary(response, transport);
+                response::vary(response, transport, sessions.config().cache_control);
                 if held {
                     streams = response::hold_open(response, ending).await;
                 }
@@ -122,20 +127,4 @@ impl Fairing for ManageClient {
             None => rocket.manage(self.0.clone()),
         })
     }
-}
-
-/// What is configured, a line a subject, as Rocket prints its own configuration.
-fn summary(config: &Config, place: &str) -> Vec<String> {
-    let cookie = &config.cookie;
-    let absolute = config.absolute_ttl.map_or_else(|| "none".to_owned(), |absolute| absolute.to_string());
-    let transport = match &config.header {
-        Some(header) => format!("header: {header}"),
-        None => format!("cookie: {} (path {}, same-site {:?})", cookie.name, cookie.path, cookie.same_site),
-    };
-    vec![
-        format!("table: {} at {place}", config.table),
-        format!("idle timeout: {}, absolute timeout: {absolute}", config.ttl),
-        transport,
-        format!("store deadline: {} ms, attempts: {}", config.deadline.as_millis(), config.attempts),
-    ]
 }

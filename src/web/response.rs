@@ -13,8 +13,10 @@ use rocket::response::{Body, Responder, Result as Responded};
 use rocket::tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::JoinHandle;
 
+use crate::config::CacheControl;
 use crate::error::Error;
 use crate::session::ending::{Ending, Told};
+use crate::web::attached::Attached;
 use crate::web::transport::Transport;
 
 /// Seconds after which a client may try again; an outage or a throttle of DynamoDB rarely ends sooner.
@@ -51,29 +53,46 @@ pub(crate) fn tell(response: &mut Response<'_>, transport: &Transport, told: &To
 }
 
 /// Notes that the response depends on the session: a shared cache must not serve it to another client.
-pub(crate) fn vary(response: &mut Response<'_>, transport: &Transport) {
+pub(crate) fn vary(response: &mut Response<'_>, transport: &Transport, caching: CacheControl) {
     let by = transport.varies_by();
     let named = |value: &str| value.split(',').any(|name| name.trim() == "*" || name.trim().eq_ignore_ascii_case(by));
     if !response.headers().get("Vary").any(named) {
         response.adjoin_raw_header("Vary", by.to_owned());
     }
     if !response.headers().contains("Cache-Control") {
-        response.set_raw_header("Cache-Control", "private");
+        response.set_raw_header("Cache-Control", caching.to_string());
     }
 }
 
-/// Puts a bare error in the place of a response whose session could not be stored.
-pub(crate) fn replace(response: &mut Response<'_>, error: &Error) {
-    let mut bare = Response::new();
-    bare.set_status(Status::new(error.status()));
+/// Puts an error in the place of a response whose session could not be stored.
+pub(crate) fn replace(response: &mut Response<'_>, error: &Error, request: &Request<'_>, attached: &Attached) {
+    let mut made = failure(error, request, Some(attached));
+    let own: Vec<_> = made.headers().iter().map(|header| header.name().as_str().to_lowercase()).collect();
     for header in response.headers().iter() {
-        if !OF_CONTENT.iter().any(|name| header.name() == name) {
-            bare.adjoin_header(Header::new(header.name().as_str().to_owned(), header.value().to_owned()));
+        let name = header.name().as_str();
+        if !OF_CONTENT.iter().any(|of| header.name() == of) && !own.contains(&name.to_lowercase()) {
+            made.adjoin_header(Header::new(name.to_owned(), header.value().to_owned()));
         }
     }
-    retry_after(&mut bare, error);
     // The body and the upgrades of the old response go: they were made for a success.
-    *response = bare;
+    *response = made;
+}
+
+/// What a client gets for an error: the application's answer, or a bare status.
+fn failure(error: &Error, request: &Request<'_>, attached: Option<&Attached>) -> Response<'static> {
+    let answer = attached.and_then(|attached| attached.on_failure.as_ref());
+    let mut response = match answer.map(|answer| answer(error, request)) {
+        Some(Ok(response)) => response,
+        Some(Err(_)) | None => Response::new(),
+    };
+    // An answer that says no status would make a success of it.
+    if response.status().code < 400 {
+        response.set_status(error.into());
+    }
+    if response.status() == Status::ServiceUnavailable {
+        retry_after(&mut response, error);
+    }
+    response
 }
 
 /// Says when to try again, where that can help.
@@ -124,13 +143,38 @@ impl AsyncRead for HeldOpen<'_> {
     }
 }
 
-/// Answers with the status alone; the reason goes to the log.
+/// Answers with the status alone, or what [`on_failure`](crate::SessionsFairing::on_failure) says; the reason goes to the
+/// log.
 impl<'r> Responder<'r, 'static> for Error {
     fn respond_to(self, request: &'r Request<'_>) -> Responded<'static> {
         log::error!("{} {}: {}", request.method(), request.uri().path(), crate::error::Chain(&self));
-        let mut response = Response::new();
-        response.set_status(Status::new(self.status()));
-        retry_after(&mut response, &self);
-        Ok(response)
+        Ok(failure(&self, request, request.rocket().state::<Attached>()))
+    }
+}
+
+impl From<&Error> for Status {
+    fn from(error: &Error) -> Self {
+        Self::new(error.status())
+    }
+}
+
+/// As the responder of an error answers, for an error type of the application's own.
+///
+/// # Examples
+///
+/// ```
+/// use rocket::http::Status;
+/// use rocket::get;
+/// use rocket_dynamodb_sessions::{Error, Session};
+///
+/// #[get("/")]
+/// fn index(session: Session) -> Result<String, Status> {
+///     Ok(session.get("name")?.unwrap_or_default())
+/// }
+/// # assert_eq!(Status::from(Error::HeadSent), Status::InternalServerError);
+/// ```
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
     }
 }

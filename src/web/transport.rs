@@ -117,7 +117,7 @@ fn cookie(config: &CookieConfig, secure: bool, value: String, max_age: Option<Du
         .build();
     cookie.set_max_age(max_age);
     if let Some(domain) = &config.domain {
-        cookie.set_domain(domain.clone());
+        cookie.set_domain(domain.trim_start_matches('.').to_owned());
     }
     cookie
 }

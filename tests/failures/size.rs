@@ -22,7 +22,7 @@ async fn measure(length: usize, session: Session) -> Result<Saw, Error> {
     session.insert("big", "x".repeat(length))?;
     match session.flush().await {
         Ok(()) => Ok(Saw("stored".into())),
-        Err(Error::TooLarge { size, limit }) => Ok(Saw(format!("{size}/{limit}"))),
+        Err(Error::TooLarge { size, limit, .. }) => Ok(Saw(format!("{size}/{limit}"))),
         Err(other) => Err(other),
     }
 }

@@ -92,6 +92,11 @@ impl Process {
         process
     }
 
+    /// Where its database is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Reads the server's output until a line has this text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {

@@ -8,6 +8,7 @@ use super::*;
 use crate::domain::codec::Codec;
 use crate::domain::data::Data;
 use crate::domain::log::Op;
+use crate::domain::policy::Lifetimes;
 use crate::domain::text::Text;
 use crate::domain::update::Update;
 use crate::domain::value::Value;
@@ -20,8 +21,14 @@ const LATE: Means = Means { tell: false, renew: true };
 const POLL: Means = Means { tell: true, renew: false };
 
 /// The idle timeout is 1000 s and the absolute one 5000 s; a refresh is due when less than 900 s are left.
-const POLICY: Policy =
-    Policy { idle: IDLE, absolute: Some(ABSOLUTE), tombstone: 60, renew_below: 0.9, remember: true, cookies: true };
+const POLICY: Policy = lived(IDLE, Some(ABSOLUTE));
+
+/// All kinds of sessions with these lifetimes.
+const fn lived(idle: i64, absolute: Option<i64>) -> Policy {
+    let all = Lifetimes { idle, absolute };
+    let (renew_below, tombstone) = (0.9, 60);
+    Policy { visitor: all, signed_in: all, remembered: all, tombstone, renew_below, remember: true, cookies: true }
+}
 
 /// Rows are logs. Columns are origins; those of a live row are ages, `~` where a cycle's tombstone led there:
 /// `young`, `due` for a refresh, in its `last` seconds before the absolute timeout, `stale`: the cookie older than the row.
@@ -215,7 +222,7 @@ fn the_plan_is_total_and_keeps_its_promises_for_all_logs_of_two() {
     let logs = || singles.iter().flat_map(|first| singles.iter().map(|second| [&first[..], second].concat()));
     let head = TABLE.lines().find(|line| !line.is_empty()).expect("a head");
     let origins = head.split_whitespace().map(origin).chain(extremes());
-    let policies = [POLICY, Policy { absolute: None, ..POLICY }, Policy { cookies: false, ..POLICY }];
+    let policies = [POLICY, lived(IDLE, None), Policy { cookies: false, ..POLICY }];
     for origin in origins {
         for (log, policy) in logs().flat_map(|log| policies.iter().map(move |policy| (log.clone(), policy))) {
             for means in [ALL, LATE, POLL, Means { tell: false, renew: false }] {

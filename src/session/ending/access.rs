@@ -51,11 +51,6 @@ impl Ending {
         self.cell.lock().state.origin().clone()
     }
 
-    /// Whether the client brought an ID.
-    pub(in crate::session) fn brought(&self) -> bool {
-        self.cell.lock().id.is_some()
-    }
-
     pub(in crate::session) fn id(&self) -> Option<SessionId> {
         self.fresh().current_id()
     }

@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::store::Store;
 use crate::store::commit::outcome::{Committed, Failed, Telling};
 use crate::store::place::{Loaded, Place};
+use crate::store::row::Stored;
 
 /// What the client is to be told when the head is sent.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,8 @@ pub(super) struct Cell {
     regrets: Vec<Regret>,
     losses: u64,
     loss: Option<Error>,
+    /// The handle of a session of this request that an administrator has ended.
+    revoked: Option<Handle>,
     pub(super) renew: bool,
     pub(super) holders: Holders,
     /// A flush will come a second after the first change that waits for it.
@@ -120,6 +123,7 @@ impl Cell {
             regrets: Vec::new(),
             losses: 0,
             loss: None,
+            revoked: None,
             renew: true,
             holders: Holders::default(),
             timer: false,
@@ -193,13 +197,39 @@ impl Cell {
         };
         self.place = loaded.place;
         self.regrets.clear();
-        Waste(Garbage::default(), self.state.committed(loaded.origin, new_id.is_some()).into_iter().collect())
+        let batch = self.state.committed(loaded.origin, new_id.is_some());
+        self.end_if_revoked();
+        Waste(Garbage::default(), batch.into_iter().collect())
+    }
+
+    /// An administrator has ended the session of this handle. A commit under way may have been before it.
+    pub(super) fn revoked(&mut self, handle: &Handle) {
+        self.revoked = Some(handle.clone());
+        if !self.in_flight {
+            self.end_if_revoked();
+        }
+    }
+
+    fn end_if_revoked(&mut self) {
+        let handle = self.place.row.as_ref().map(|row| row.handle.handle());
+        if handle.is_some() && handle == self.revoked && matches!(self.state.origin(), Origin::Live { .. }) {
+            self.told = Told::Nothing;
+            self.place.row = None;
+            self.state.rebase(Origin::Gone { trail: false });
+        }
+    }
+
+    /// The row of the session as it was last seen.
+    pub(super) fn row(&self) -> Option<Arc<Stored>> {
+        let live = matches!(self.state.origin(), Origin::Live { .. }) && !self.state.view().invalidated;
+        self.place.row.clone().filter(|_| live)
     }
 
     /// Takes over that a commit failed. What was taken back while it was under way is taken back now.
     pub(super) fn failed(&mut self, batch: &Batch, failed: &Failed) -> Waste {
         self.in_flight = false;
         self.state.failed(batch, failed.candidate, failed.attempted);
+        self.end_if_revoked();
         let mut waste = Waste::default();
         for regret in std::mem::take(&mut self.regrets) {
             let Waste(garbage, batches) = match regret {
@@ -222,6 +252,7 @@ impl Cell {
         }
         self.place = loaded.place;
         self.state.rebase(loaded.origin);
+        self.end_if_revoked();
     }
 
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> Waste {

@@ -40,7 +40,7 @@ fn a_new_row_lives_for_the_idle_timeout_from_now_and_so_does_its_cookie() {
 
 #[test]
 fn a_new_row_lives_no_longer_than_the_absolute_timeout_or_its_own_lifetime() {
-    let policy = Policy { absolute: Some(300), ..POLICY };
+    let policy = lived(IDLE, Some(300));
     assert_eq!(times(&Origin::FRESH, &[insert("a")], ALL, &policy).1, NOW + 300);
     assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(100))], ALL, &policy).1, NOW + 100);
     assert_eq!(times(&Origin::FRESH, &[Op::SetTtl(Some(2 * IDLE))], ALL, &POLICY).1, FULL);
@@ -175,4 +175,95 @@ fn a_row_that_lives_longer_than_the_configuration_allows_is_cut_to_it() {
     }
     // Clocks differ by seconds, and nothing follows from that.
     assert_eq!(planned(&live(old(FULL + 30), false), &[], ALL, &POLICY), Plan::Nothing);
+}
+
+/// A live row of ann's, used at `NOW - 10`, with this lifetime left.
+fn signed_in(remember: Option<bool>, left: i64) -> Origin {
+    let (ttl, cookie) = (NOW + left, Some(NOW + left).filter(|_| remember != Some(false)));
+    let (data, principal) = (Data::new(vec![(Text::from("k"), value(1))]), Some("ann".into()));
+    let snapshot =
+        Snapshot { codec: Codec::Json, data, principal, lifetime: None, remember, started: NOW - 10, ttl, cookie };
+    Origin::Live { snapshot: Arc::new(snapshot), led: false }
+}
+
+/// Visitors 100 s, signed in 1000 s and 5000 s, remembered 10000 s without an end.
+const KINDS: Policy = {
+    let visitor = Lifetimes { idle: 100, absolute: Some(ABSOLUTE) };
+    Policy { visitor, remembered: Lifetimes { idle: 10_000, absolute: None }, remember: false, ..POLICY }
+};
+
+#[test]
+fn each_kind_of_session_has_its_own_lifetime() {
+    let new = |log: &[Op]| times(&Origin::FRESH, log, ALL, &KINDS).1 - NOW;
+    let ann = || Op::Login("ann".into());
+    assert_eq!(new(&[insert("a")]), 100);
+    assert_eq!(new(&[insert("a"), Op::Remember(true)]), 100, "nobody is remembered who did not sign in");
+    assert_eq!(new(&[ann()]), 1000);
+    assert_eq!(new(&[ann(), Op::Remember(true)]), 10_000);
+    assert_eq!(new(&[Op::Remember(true), ann()]), 1000, "a login starts a life");
+    assert_eq!(new(&[ann(), Op::SetTtl(Some(5000))]), 1000);
+    assert_eq!(new(&[ann(), Op::Remember(true), Op::SetTtl(Some(5000))]), 5000);
+}
+
+#[test]
+fn who_becomes_another_kind_gets_its_lifetime_at_once() {
+    let remembered = times(&signed_in(None, 990), &[Op::Remember(true)], POLL, &KINDS);
+    assert_eq!(remembered, (NOW - 10, NOW + 10_000, Some(NOW + 10_000), true, true));
+    let forgotten = times(&signed_in(Some(true), 9990), &[Op::Remember(false)], POLL, &KINDS);
+    assert_eq!(forgotten, (NOW - 10, FULL, None, true, true));
+}
+
+#[test]
+fn the_absolute_timeout_that_counts_is_that_of_the_kind() {
+    let origin = |remember| match signed_in(remember, 990) {
+        Origin::Live { snapshot, .. } => Snapshot { started: NOW - ABSOLUTE, ..(*snapshot).clone() },
+        _ => unreachable!(),
+    };
+    assert!(!KINDS.is_live(&origin(None), NOW) && KINDS.is_live(&origin(Some(true)), NOW));
+}
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn a_cookie_lives_400_days_at_most_and_is_renewed_before_it_ends() {
+    let policy = lived(401 * DAY, None);
+    let new = times(&Origin::FRESH, &[insert("a")], ALL, &policy);
+    assert_eq!(new, (NOW, NOW + 401 * DAY, Some(NOW + 400 * DAY), true, true));
+    // Rows of all lengths: the cookie is refreshed when a tenth of its own 400 days is gone, and not on each request.
+    for idle in [401, 3652] {
+        for absolute in [None, Some(4000)] {
+            let policy = lived(idle * DAY, absolute.map(|days| days * DAY));
+            let after = |days: i64| {
+                let started = NOW - days * DAY;
+                let (ttl, cookie) = (started + idle * DAY, Some(started + 400 * DAY));
+                let Origin::Live { snapshot, .. } = signed_in(None, 0) else { unreachable!() };
+                let snapshot = Snapshot { started, ttl, cookie, ..(*snapshot).clone() };
+                planned(&Origin::Live { snapshot: Arc::new(snapshot), led: false }, &[], ALL, &policy)
+            };
+            assert_eq!(after(40), Plan::Nothing, "{idle} {absolute:?}");
+            let Times { ttl, cookie, told, .. } = next(after(41));
+            let end = absolute.map_or(i64::MAX, |days| NOW + (days - 41) * DAY);
+            assert_eq!((ttl, cookie, told), ((NOW + idle * DAY).min(end), Some(NOW + 400 * DAY), true), "{idle}");
+        }
+    }
+}
+
+#[test]
+fn a_cookie_is_renewed_also_where_the_absolute_timeout_keeps_the_row_as_it_is() {
+    let policy = lived(1000 * DAY, Some(1000 * DAY));
+    let Origin::Live { snapshot, .. } = signed_in(None, 0) else { unreachable!() };
+    let (started, ttl, cookie) = (NOW - 100 * DAY, NOW + 900 * DAY, Some(NOW + 300 * DAY));
+    let snapshot = Snapshot { started, ttl, cookie, ..(*snapshot).clone() };
+    let plan = planned(&Origin::Live { snapshot: Arc::new(snapshot), led: false }, &[], ALL, &policy);
+    let expected = Times { started, ttl, cookie: Some(NOW + 400 * DAY), refreshed: true, told: true };
+    assert_eq!(plan, Plan::Touch(expected));
+}
+
+#[test]
+fn a_row_that_outlives_the_configuration_is_cut_to_it_at_its_next_use() {
+    // As by another program: in milliseconds.
+    let odd = signed_in(None, 1_767_225_600_000);
+    assert_eq!(times(&odd, &[], POLL, &POLICY), (NOW - 10, FULL, Some(FULL), true, true));
+    assert_eq!(times(&odd, &[], LATE, &POLICY).1, FULL);
+    assert_eq!(times(&odd, &[insert("a")], ALL, &POLICY).1, FULL);
 }

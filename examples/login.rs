@@ -1,33 +1,10 @@
 //! Signs users in and out: `cargo run --example login`, then open http://localhost:8000.
 
 use rocket::form::Form;
-use rocket::http::Status;
-use rocket::request::{FromRequest, Outcome};
 use rocket::response::Redirect;
 use rocket::response::content::RawHtml;
-use rocket::{FromForm, Request, get, launch, post, routes, uri};
-use rocket_dynamodb_sessions::{Error, Session, Sessions};
-
-/// A signed-in user. Without one the request is forwarded, here to the login page.
-struct User(String);
-
-#[rocket::async_trait]
-impl<'r> FromRequest<'r> for User {
-    type Error = Error;
-
-    async fn from_request(request: &'r Request<'_>) -> Outcome<Self, Error> {
-        // A store that is down fails the guard; only a visitor who is known not to be signed in is sent to the login.
-        let session = match request.guard::<Session>().await {
-            Outcome::Success(session) => session,
-            Outcome::Error(error) => return Outcome::Error(error),
-            Outcome::Forward(status) => return Outcome::Forward(status),
-        };
-        match session.principal() {
-            Some(name) => Outcome::Success(User(name)),
-            None => Outcome::Forward(Status::Unauthorized),
-        }
-    }
-}
+use rocket::{FromForm, get, launch, post, routes, uri};
+use rocket_dynamodb_sessions::{Error, Principal, Session, Sessions};
 
 #[derive(FromForm)]
 struct Credentials<'r> {
@@ -36,14 +13,15 @@ struct Credentials<'r> {
 }
 
 #[get("/")]
-fn home(user: User) -> RawHtml<String> {
-    let name = escape(&user.0);
+fn home(user: Principal) -> RawHtml<String> {
+    let name = escape(&user);
     RawHtml(format!(
         "<!doctype html><title>Home</title><h1>Hello, {name}</h1>\
          <form method=post action=/logout><button>Sign out</button></form>"
     ))
 }
 
+/// Who is not signed in gets no further than here; an outage of the store is a 503, and no invitation to sign in.
 #[get("/", rank = 2)]
 fn to_login() -> Redirect {
     Redirect::to(uri!(login_page))

@@ -111,7 +111,7 @@
 //!     assert_eq!(faults.calls(), ["PutItem"]);
 //! }
 //!
-//! # #[rocket::async_main]
+//! # #[rocket::main]
 //! # async fn main() {
 //! #     a_cart_is_kept_for_two_weeks().await;
 //! #     the_account_is_for_who_is_signed_in().await;

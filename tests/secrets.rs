@@ -563,3 +563,66 @@ fn a_leak_would_be_found_in_any_spelling() {
     }
     assert_eq!(leaks(&ids, &[("another ID".into(), SessionId::random().expose())]), [""; 0]);
 }
+
+/// What stands in the session, and what a client or DynamoDB said of it.
+const CARD: &str = "4111-1111-1111-1111";
+
+#[tokio::test]
+async fn no_form_of_an_error_tells_what_is_in_a_session() {
+    #[derive(serde::Serialize)]
+    struct Broken;
+    impl<'de> serde::Deserialize<'de> for Broken {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+            Err(serde::de::Error::custom(format!("{text} is no card")))
+        }
+    }
+    #[derive(serde::Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    enum Colour {
+        Red,
+    }
+    #[get("/errors")]
+    async fn errors(session: Session, found: &State<Mutex<Vec<Error>>>) {
+        let mut errors = vec![
+            session.get::<u64>("card").expect_err("a text"),
+            session.get::<Colour>("card").expect_err("no colour"),
+            session.get::<Broken>("card").map(drop).expect_err("its own check"),
+            session.get::<BTreeMap<u8, u8>>("cards").expect_err("no number"),
+            session.update("card", |n: Option<u64>| n.unwrap_or(0)).expect_err("a text"),
+            session.login(CARD.repeat(200)).expect_err("too long"),
+        ];
+        // The row comes back with a failed condition; here DynamoDB refuses or breaks down with it.
+        for value in [json!(1), json!("x".repeat(500_000))] {
+            session.insert("other", value).expect("it can be written");
+            errors.extend(session.flush().await.err());
+        }
+        found.lock().expect("no panic").extend(errors);
+    }
+
+    logs::catch();
+    let bed = Bed::new();
+    let found = Mutex::new(Vec::<Error>::new());
+    let rocket = bed.rocket(bed.config(), routes![errors]).manage(found);
+    let client = Client::untracked(rocket).await.expect("a valid rocket");
+    for effect in [Effect::AccessDenied, Effect::Status(500)] {
+        let id = seed(&client, Some(CARD), &[("card", json!(CARD)), ("cards", json!({ CARD: 1 }))]).await;
+        bed.faults.inject(On::writes().always(), effect);
+        support::get(&client, "/errors", &id).await;
+        bed.faults.clear();
+    }
+    let found = client.rocket().state::<Mutex<Vec<Error>>>().expect("managed").lock().expect("no panic");
+    assert!(found.len() >= 14, "{found:?}");
+    for error in found.iter() {
+        let mut texts = vec![format!("{error} {error:?} {error:#?}")];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            texts.push(format!("{cause} {cause:?} {cause:#?}"));
+            source = cause.source();
+        }
+        for text in texts {
+            assert!(!text.contains(&CARD[..9]) && !text.contains("SdkBody") && !text.contains("headers"), "{text}");
+        }
+    }
+}

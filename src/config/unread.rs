@@ -74,7 +74,7 @@ fn meant(profile: &Profile, selected: &Profile) -> Option<String> {
 
 fn place(figment: &Figment, value: Option<&Value>) -> String {
     let metadata = value.and_then(|value| figment.get_metadata(value.tag()));
-    metadata.map_or_else(|| "the configuration".to_owned(), |metadata| described(metadata))
+    metadata.map_or_else(|| "the configuration".to_owned(), described)
 }
 
 /// How figment calls the place in its errors: `Rocket.toml TOML file`.

@@ -37,8 +37,8 @@ use crate::testing::{SignIn, TestClock};
 /// let client = Client::tracked(rocket).await.expect("a valid rocket");
 ///
 /// let sessions = client.rocket().state::<Sessions>().expect("the fairing is attached");
-/// let cookie = sessions.seed_login("ann", &[("cart", 3.into())]).await.expect("the database answers");
-/// let response = client.get("/").cookie(cookie).dispatch().await;
+/// let ann = sessions.seed_login("ann", &[("cart", 3.into())]).await.expect("the database answers");
+/// let response = ann.apply(client.get("/")).dispatch().await;
 /// assert_eq!(response.into_string().await.as_deref(), Some("ann"));
 ///
 /// assert_eq!(database.rows("sessions").await.len(), 1);

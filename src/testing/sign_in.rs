@@ -17,7 +17,7 @@ use crate::domain::id::SessionId;
 /// # use rocket_dynamodb_sessions::{Principal, Sessions};
 /// # #[rocket::get("/")]
 /// # fn index(user: Principal) -> String { user.into_string() }
-/// # #[rocket::async_main]
+/// # #[rocket::main]
 /// # async fn main() {
 /// # let database = Database::new();
 /// # let fairing = Sessions::fairing().client(database.client()).config(database.config());

@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The environment of whoever runs this must not reach the tests.
-unset ROCKET_PROFILE ROCKET_CONFIG ROCKET_SESSIONS ROCKET_DYNAMODB_SESSIONS_ENDPOINT AWS_ACCESS_KEY_ID AWS_REGION AWS_PROFILE
+unset ROCKET_PROFILE ROCKET_CONFIG ROCKET_SESSIONS ROCKET_DYNAMODB_SESSIONS_ENDPOINT
+unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION AWS_PROFILE AWS_CONFIG_FILE
+unset AWS_ENDPOINT_URL AWS_ENDPOINT_URL_DYNAMODB
 export AWS_EC2_METADATA_DISABLED=true
 
 work=$(mktemp -d)
@@ -71,6 +73,9 @@ for old in hyper@0.14 rustls@0.21 hyper-rustls@0.24 rusqlite@0.31; do
     exit 1
   fi
 done
+
+step "the oldest Rocket, and Rocket's features"
+utils/rocket-versions.sh
 
 step "examples and the benchmark build"
 cargo build --examples

@@ -175,6 +175,16 @@ async fn a_helper_slower_than_a_deadline_is_not_run_for_each_request() {
 }
 
 #[rocket::async_test]
+async fn a_helper_that_never_ends_does_not_keep_the_application_from_starting() {
+    let toml = "create_table = true\ndeadline = '1 s'\nattempt_timeout = '400 ms'";
+    let (played, runs, _) = with_helper("never ending, deadline 1 s", "exec sleep 30", "5 5", toml).await;
+    assert_eq!((runs, played.failed()), (1, 10));
+    assert!(played.launch < 6500, "{} ms", played.launch);
+    assert!(played.longest() < 1500, "{} ms", played.longest());
+    played.says("sessions.create_table: ");
+}
+
+#[rocket::async_test]
 async fn a_helper_that_is_slow_at_renewal_keeps_nobody_waiting() {
     let helper = "[ $n -gt 1 ] && sleep 2; give 12";
     let script = ["1"].into_iter().chain(std::iter::repeat_n("s250 2", 60)).collect::<Vec<_>>().join(" ");

@@ -6,6 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use futures::future::join_all;
 use rocket::error::ErrorKind;
 use rocket::http::Status;
@@ -74,6 +75,23 @@ async fn the_second_attempt_gets_through_when_the_network_has_forgotten_all_pool
     }
     println!("20 after that: longest {longest:?}, {} new connections", proxy.seen().connections - first.connections);
     assert!(longest < Duration::from_millis(450), "{longest:?}");
+}
+
+#[rocket::async_test]
+async fn a_client_of_the_applications_own_loses_one_attempt_too() {
+    let proxy = Proxy::start(emulator().await).await;
+    let own = aws_sdk_dynamodb::Config::builder().behavior_version(BehaviorVersion::latest());
+    let own = own.credentials_provider(Credentials::for_tests()).region(Region::from_static("us-east-1"));
+    let own = aws_sdk_dynamodb::Client::from_conf(own.endpoint_url(proxy.url()).build());
+    let config = Config { attempt_timeout: Duration::from_millis(500), ..Config::default() };
+    let rocket = bare_rocket().attach(Sessions::fairing().client(own).config(config)).mount("/", routes![bump]);
+    let client = Client::untracked(rocket).await.expect("a valid rocket");
+    assert_eq!(at_once(&client, "/bump", 20).await.0, [200; 20]);
+    proxy.freeze();
+    let (statuses, longest) = at_once(&client, "/bump", 6).await;
+    println!("an own client, frozen: {statuses:?}, longest {longest:?}");
+    assert_eq!(statuses, [200; 6]);
+    assert!(longest < Duration::from_millis(1400), "{longest:?}");
 }
 
 #[rocket::async_test]

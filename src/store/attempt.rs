@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::error::Error;
 use crate::store::bucket::Bucket;
 use crate::store::connections::Lane;
-use crate::store::credentials::{Unloaded, is_refusal};
+use crate::store::credentials::{Refused, Unloaded, is_refusal};
 use crate::store::identity::{self, Loading, cause};
 use crate::store::link::Link;
 
@@ -132,10 +132,6 @@ struct Late(Duration);
 #[derive(Debug, thiserror::Error)]
 #[error("no AWS region: set `region` under sessions in Rocket.toml, AWS_REGION, or `region` in the AWS profile")]
 struct NoRegion;
-
-#[derive(Debug, thiserror::Error)]
-#[error("AWS refuses the credentials: renew them, and check the account, the region and this machine's clock")]
-struct Refused(#[source] Arc<dyn StdError + Send + Sync>);
 
 /// How one attempt has ended, other than by an answer.
 enum Failed {

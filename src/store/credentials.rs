@@ -125,6 +125,11 @@ pub(crate) fn explain(error: BoxError) -> Unloaded {
     Unloaded { remedy, cause }
 }
 
+/// There are credentials, and AWS does not take them.
+#[derive(Debug, thiserror::Error)]
+#[error("AWS refuses the credentials: renew them, and check the account, the region and this machine's clock")]
+pub(crate) struct Refused(#[source] pub(crate) Arc<dyn StdError + Send + Sync>);
+
 /// The error codes by which AWS refuses a request for who has signed it, not for what it asks.
 pub(crate) fn is_refusal(code: Option<&str>) -> bool {
     matches!(

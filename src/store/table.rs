@@ -1,5 +1,6 @@
 //! The table: how it is created, and what is looked at when the application ignites.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -12,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::store::attempt::{Verdict, by_code};
-use crate::store::credentials::Unloaded;
+use crate::store::credentials::{Refused, Unloaded, is_refusal};
 use crate::store::identity::cause;
 use crate::store::row::{ID, TTL};
 
@@ -57,12 +58,8 @@ where
                 Trouble::Other(Error::unavailable(action, error))
             }
             Some("ResourceNotFoundException") => Trouble::Missing,
-            Some(
-                "AccessDeniedException"
-                | "UnrecognizedClientException"
-                | "MissingAuthenticationToken"
-                | "UnknownOperationException",
-            ) => Trouble::Forbidden,
+            code if is_refusal(code) => Trouble::Other(Error::rejected(action, Refused(Arc::new(error)))),
+            Some("AccessDeniedException" | "UnknownOperationException") => Trouble::Forbidden,
             Some(_) => Trouble::Other(Error::rejected(action, error)),
             None => Trouble::Other(Error::unavailable(action, error)),
         },
@@ -188,8 +185,8 @@ fn aws(client: &Client, table: &str, command: &str, options: &str) -> String {
 pub(crate) async fn create(client: &Client, table: &str) -> Result<(), Error> {
     let error = |trouble| match trouble {
         Trouble::Other(error) => error,
-        Trouble::Missing => Error::rejected("create the table", Refused("the table vanished")),
-        Trouble::Forbidden => Error::rejected("create the table", Refused("no permission")),
+        Trouble::Missing => Error::rejected("create the table", Unfit("the table vanished")),
+        Trouble::Forbidden => Error::rejected("create the table", Unfit("no permission")),
     };
     let attribute = AttributeDefinition::builder().attribute_name(ID).attribute_type(ScalarAttributeType::S);
     let key = KeySchemaElement::builder().attribute_name(ID).key_type(KeyType::Hash);
@@ -224,7 +221,7 @@ pub(crate) async fn create(client: &Client, table: &str) -> Result<(), Error> {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refused(&'static str);
+struct Unfit(&'static str);
 
 async fn until_active(client: &Client, table: &str) -> Result<(), Trouble> {
     let latest = Instant::now() + LONGEST_CREATION;
@@ -236,7 +233,7 @@ async fn until_active(client: &Client, table: &str) -> Result<(), Trouble> {
             return Ok(());
         }
         if Instant::now() > latest {
-            let late = Refused("the table is not active after 60 s");
+            let late = Unfit("the table is not active after 60 s");
             return Err(Trouble::Other(Error::unavailable("create the table", late)));
         }
         sleep(Duration::from_millis(500)).await;

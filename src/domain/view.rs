@@ -51,7 +51,7 @@ impl View {
     /// Replays operations, in order. Closures may run: no lock may be held. What can fail is an `update`, whose
     /// closure met a value of another type, or panicked, and a change that cannot be made.
     pub(crate) fn replay(mut self, log: &[Entry]) -> Result<Self, Error> {
-        for entry in log {
+        for entry in counting(log) {
             self.redo(&entry.op)?;
         }
         Ok(self)
@@ -60,7 +60,7 @@ impl View {
     /// Replays what can be replayed, for who only looks, and says whether that was all: an `update` that fails will fail
     /// the commit.
     pub(crate) fn show(mut self, log: &[Entry]) -> (Self, bool) {
-        let failed = log.iter().filter(|entry| self.redo(&entry.op).is_err()).count();
+        let failed = counting(log).filter(|entry| self.redo(&entry.op).is_err()).count();
         (self, failed == 0)
     }
 
@@ -116,6 +116,11 @@ impl View {
     /// What its lifetimes go by.
     pub(crate) fn life(&self) -> Life {
         Life { signed_in: self.principal.is_some(), remember: self.remember, own: self.lifetime }
+    }
+
+    /// Whether this request has taken everything away that it found.
+    pub(crate) fn is_emptied(&self) -> bool {
+        self.cleared || self.invalidated
     }
 
     fn clear(&mut self) {
@@ -193,6 +198,13 @@ impl View {
     }
 }
 
+/// The operations that count: of what an `invalidate` leaves nothing, nothing can keep it from being carried out.
+fn counting(log: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let from = log.iter().rposition(|entry| matches!(entry.op, Op::Invalidate)).unwrap_or(0);
+    let void = |op: &Op| matches!(op, Op::Update(_) | Op::Refuse(_));
+    log.iter().enumerate().filter(move |(at, entry)| *at >= from || !void(&entry.op)).map(|(_, entry)| entry)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +247,17 @@ mod tests {
         let back = view(&user("ann"), &[Op::Invalidate, Op::Login("ann".into())]);
         assert!(back.invalidated && back.login && back.keys().is_empty());
         assert_eq!(back.principal.as_deref(), Some("ann"));
+    }
+
+    #[test]
+    fn what_cannot_be_stored_keeps_no_invalidate_back() {
+        let entry = |op: Op, number: u64| Entry { op, holder: 0, number };
+        let log = [entry(Op::Refuse(Error::HeadSent), 0), entry(Op::Invalidate, 1), entry(insert("a", 1), 2)];
+        let view = View::of(Some(&user("ann"))).replay(&log).expect("the refused change is void");
+        assert!(view.invalidated && view.keys() == ["a"]);
+        let log = [entry(Op::Invalidate, 0), entry(Op::Refuse(Error::HeadSent), 1)];
+        assert!(View::of(Some(&user("ann"))).replay(&log).is_err());
+        assert!(!View::of(Some(&user("ann"))).show(&log).1);
     }
 
     #[test]

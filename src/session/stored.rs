@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::domain::codec::Codec;
 use crate::domain::log::Op;
+use crate::domain::state::Origin;
 use crate::domain::text::Text;
 use crate::domain::tree::Tree;
 use crate::domain::update::Update;
@@ -62,6 +63,7 @@ pub trait SessionValue: Default + Serialize + DeserializeOwned + Send + Sync + '
 /// When it drops, the value is compared with what was loaded and, if it changed, stored with the session. What another
 /// request has stored meanwhile is merged: objects key by key, lists that both only appended to in order, equal changes
 /// once; else [`SessionValue::merge`] decides. So two tabs that each add an item to the cart both keep theirs.
+/// What was changed of a value goes with the session when the same request signs out or clears it.
 ///
 /// A stored value that does not fit the type fails the guard; `Result<Stored<T>, Error>` lets a route decide. To start over,
 /// [`Session::remove`] the key, or [`Session::insert`] a new value.
@@ -73,6 +75,10 @@ where
     value: T,
     /// What the row, with the changes of this request over it, held.
     loaded: Option<Value>,
+    /// How the type writes what was loaded: fields that were missing there are no change, and a `HashSet` has its own order.
+    base: Result<Value, Error>,
+    /// This request had emptied the session when the value was loaded.
+    emptied: bool,
     done: bool,
 }
 
@@ -84,7 +90,9 @@ where
         // Decoded without the lock: the type's `Deserialize` is the application's.
         let loaded = session.ending.look(|view| view.get(T::KEY).cloned());
         let value = read::<T>(loaded.as_ref())?;
-        Ok(Self { session, value, loaded, done: false })
+        let base = write(session.ending.codec(), &value);
+        let emptied = is_emptied(&session);
+        Ok(Self { session, value, loaded, base, emptied, done: false })
     }
 
     /// Stores the value with the session now, instead of when it drops, and says what is wrong with it.
@@ -104,14 +112,14 @@ where
 
     /// Appends the change, if there is one.
     fn append(&self) -> Result<(), Error> {
-        let codec = self.session.ending.codec();
-        let ours = write(codec, &self.value)?;
-        // Most values come back as they were.
-        if Some(&ours) == self.loaded.as_ref() {
+        // What belonged to a session that this request has emptied, or signed out, is neither kept nor a reason to keep it.
+        if !self.emptied && is_emptied(&self.session) {
+            log::info!("a change of `{}` was dropped: the request has emptied its session", T::KEY);
             return Ok(());
         }
-        // As the type writes what was loaded: fields that were missing there are no change.
-        let base = write(codec, &read::<T>(self.loaded.as_ref())?)?;
+        let codec = self.session.ending.codec();
+        let ours = write(codec, &self.value)?;
+        let base = self.base.clone()?;
         if ours == base {
             return Ok(());
         }
@@ -133,6 +141,11 @@ where
             }
         }
     }
+}
+
+/// Whether this request has taken everything away: by `invalidate`, `clear`, or the login of another principal.
+fn is_emptied(session: &Session) -> bool {
+    session.ending.look(View::is_emptied) || matches!(session.ending.origin(), Origin::OwnEnd)
 }
 
 fn read<T: SessionValue>(value: Option<&Value>) -> Result<T, Error> {

@@ -3,9 +3,11 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rocket::http::Status;
 use rocket::local::asynchronous::Client;
@@ -19,17 +21,18 @@ type Answer = Box<dyn Any + Send>;
 type Doing = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Job = Box<dyn FnOnce(Session) -> Doing + Send>;
 
+/// The jobs that wait for their requests, and the answers that wait for the test.
 #[derive(Default)]
 struct Desk {
-    job: Mutex<Option<Job>>,
-    answer: Mutex<Option<Answer>>,
+    jobs: Mutex<HashMap<u32, Job>>,
+    answers: Mutex<HashMap<u32, Answer>>,
 }
 
-#[get("/work")]
-async fn work(session: Session, desk: &State<Desk>) {
-    let job = desk.job.lock().expect("no panic").take().expect("the test has given a job");
+#[get("/work/<number>")]
+async fn work(number: u32, session: Session, desk: &State<Desk>) {
+    let job = desk.jobs.lock().expect("no panic").remove(&number).expect("the test has given a job");
     let answer = job(session).await;
-    *desk.answer.lock().expect("no panic") = Some(answer);
+    desk.answers.lock().expect("no panic").insert(number, answer);
 }
 
 /// One node of an application.
@@ -64,14 +67,16 @@ impl Office {
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let desk = self.client.rocket().state::<Desk>().expect("managed");
         let job: Job = Box::new(|session| {
             let doing = job(session);
             Box::pin(async move { Box::new(doing.await) as Answer })
         });
-        *desk.job.lock().expect("no panic") = Some(job);
-        let status = Box::pin(jar.get(&self.client, "/work")).await.status();
-        let answer = desk.answer.lock().expect("no panic").take();
+        desk.jobs.lock().expect("no panic").insert(number, job);
+        let status = Box::pin(jar.get(&self.client, &format!("/work/{number}"))).await.status();
+        let answer = desk.answers.lock().expect("no panic").remove(&number);
         (status, answer.map(|answer| *answer.downcast().expect("this test's answer")))
     }
 

@@ -32,6 +32,8 @@ pub enum Act {
 pub type Lane = usize;
 pub const HANDLER: Lane = 0;
 pub const LANES: usize = 3;
+/// A holder that has dropped.
+pub const GONE: Lane = LANES;
 
 /// An operation of a request's log.
 #[derive(Clone, Debug, PartialEq, Eq)]

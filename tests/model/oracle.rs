@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use rocket_dynamodb_sessions::testing::Row as Found;
 
-use crate::act::{Act, Effects, Entry, HANDLER, KEYS, Lane, Op, Rotation};
+use crate::act::{Act, Effects, Entry, GONE, HANDLER, KEYS, Lane, Op, Rotation};
 use crate::request::{Change, Origin, Outcome, Req, Stored, TakenUp, Told};
 use crate::table::Table;
 
@@ -55,6 +55,8 @@ pub struct Model {
     late: Vec<Late>,
     pub dropped: [u64; 2],
     pub commits: [u64; 2],
+    /// Answers may be lost.
+    pub faulty: bool,
 }
 
 pub type Models = Vec<Model>;
@@ -198,21 +200,23 @@ impl Model {
         if !self.req(number).has_work(now) {
             return if ended == Ended::Well { vec![self] } else { models };
         }
-        if self.req(number).sent.is_some() {
+        let mut ready = vec![self];
+        if ready[0].req(number).sent.is_some() {
             if ended != Ended::Well {
-                models.extend(self.clone().repeat(number, ended, now));
+                models.extend(ready[0].clone().repeat(number, ended, now));
             }
-            let Some(done) = self.repeat(number, Ended::Well, now).pop() else { return models };
-            self = done;
-            if self.req(number).log.is_empty() {
+            ready = ready.remove(0).repeat(number, Ended::Well, now);
+            if ready.iter_mut().all(|model| model.req(number).log.is_empty()) {
                 if ended == Ended::Well {
-                    models.push(self);
+                    models.extend(ready);
                 }
                 return models;
             }
         }
-        let entries = self.req(number).log.clone();
-        models.extend(self.commit(number, entries, ended, now, None));
+        for mut model in ready {
+            let entries = model.req(number).log.clone();
+            models.extend(model.commit(number, entries, ended, now, None));
+        }
         models
     }
 
@@ -260,7 +264,16 @@ impl Model {
             let node = req.node;
             self.dropped[node] += u64::from(dropped);
             self.commits[node] += u64::from(change.writes());
-            return vec![self];
+            let gone = matches!(self.req(number).origin, Origin::Gone { .. });
+            return match change {
+                // An expired row that was ended in vain; whose answer was lost finds but its own tombstone.
+                Change::Invalidate { at, via } if gone && self.faulty => {
+                    let mut other = self.clone();
+                    other.req(number).arrive_own_end(at, via);
+                    vec![self, other]
+                }
+                _ => vec![self],
+            };
         };
         let view = Effects::of(&before.base(), &mut entries.clone());
         let ends = view.invalidated || view.content.is_empty();
@@ -324,6 +337,10 @@ impl Model {
             let inner = goes.iter().filter(|entry| entry.inner).count();
             self.dropped[node] += inner as u64 + u64::from(goes.len() > inner);
         }
+        let req = self.req(number);
+        let sent = req.sent.iter_mut().flat_map(|sent| &mut sent.entries);
+        // Another task may sit there later.
+        req.log.iter_mut().chain(sent).filter(|entry| entry.lane == lane).for_each(|entry| entry.lane = GONE);
         if last { self.flush_late(number, now) } else { vec![self] }
     }
 

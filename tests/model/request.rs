@@ -399,7 +399,7 @@ impl Req {
         self.tell(Some(Told::Set { at, until: life.cookie.expect("a new row has a cookie") }));
     }
 
-    fn arrive_own_end(&mut self, at: usize, via: Via) {
+    pub fn arrive_own_end(&mut self, at: usize, via: Via) {
         (self.origin, self.place, self.via) = (Origin::OwnEnd, Some(at), via);
         // Never over a login, and never for a row that this request made.
         self.told = if via <= Via::Cycles { Told::Remove } else { Told::Nothing };

@@ -136,10 +136,11 @@ pub struct World<'c> {
     number: u32,
     /// How many faults were ordered on each node since they were last taken away.
     ordered: [usize; 2],
-    faulty: bool,
     late: bool,
     /// A write may be under way that nobody waits for.
     unheard: bool,
+    /// Something came to the table past the nodes.
+    checks: bool,
     pub checked: usize,
 }
 
@@ -273,9 +274,9 @@ impl<'c> World<'c> {
             open: Vec::new(),
             number: 0,
             ordered: [0; 2],
-            faulty: false,
             late: false,
             unheard: false,
+            checks: false,
             checked: 0,
         };
         (0..2).for_each(|node| world.heal(node));
@@ -414,11 +415,16 @@ impl<'c> World<'c> {
 
     /// Compares table and counters with the models; a write that nobody waits for may take a moment.
     async fn check(&mut self) {
+        let asked: usize = self.faults.iter().map(|faults| faults.calls().len()).sum();
+        self.faults.iter().for_each(Faults::reset_counts);
+        if asked == 0 && !self.unheard && !self.checks {
+            return;
+        }
+        self.checks = false;
         let mut tries = if std::mem::take(&mut self.unheard) { 0 } else { PATIENCE };
         loop {
             let rows = self.bed.rows().await;
             let stats = [0, 1].map(|node| support::sessions(&self.nodes[node]).stats());
-            let faulty = self.faulty;
             let explains = |model: &mut Model| {
                 model.agrees(&rows)?;
                 for (node, stats) in stats.iter().enumerate() {
@@ -426,7 +432,7 @@ impl<'c> World<'c> {
                         return Err(format!("{} commits dropped, and not {}", stats.dropped, model.dropped[node]));
                     }
                     // A refresh that finds itself does not count itself.
-                    if !faulty && stats.commits != model.commits[node] {
+                    if !model.faulty && stats.commits != model.commits[node] {
                         return Err(format!("{} writes, and not {}", stats.commits, model.commits[node]));
                     }
                 }
@@ -580,7 +586,7 @@ impl<'c> World<'c> {
     }
 
     fn note(&mut self, effect: &Effect) {
-        self.faulty = true;
+        self.models.iter_mut().for_each(|model| model.faulty = true);
         self.late |= matches!(effect, Effect::Late | Effect::LateFirst);
     }
 
@@ -668,14 +674,20 @@ impl<'c> World<'c> {
                 }
                 return;
             }
-            Step::Sweep => self.sweep().await,
+            Step::Sweep => {
+                self.checks = true;
+                self.sweep().await;
+            }
             Step::Revoke { browser } => self.revoke(browser).await,
             Step::Plant { from, to } => {
                 self.jars[to] = self.jars[from];
                 return;
             }
             Step::Extra { browser } => self.extra(browser).await,
-            Step::Deliver => self.deliver().await,
+            Step::Deliver => {
+                self.checks = true;
+                self.deliver().await;
+            }
         }
         self.check().await;
     }
@@ -689,6 +701,7 @@ impl<'c> World<'c> {
             self.check().await;
         }
         self.deliver().await;
+        self.checks = true;
         self.check().await;
     }
 }

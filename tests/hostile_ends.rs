@@ -1,0 +1,327 @@
+//! Shutdowns, code of the application that blocks or panics where it is dropped or replayed, and requests that are cloned.
+
+mod support;
+
+use std::future::pending;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rocket::fairing::AdHoc;
+use rocket::futures::FutureExt;
+use rocket::http::Status;
+use rocket::local::asynchronous::Client;
+use rocket::tokio::sync::Notify;
+use rocket::tokio::time::{sleep, timeout};
+use rocket::{Route, State, get, routes};
+use rocket_dynamodb_sessions::testing::{Effect, On};
+use rocket_dynamodb_sessions::{Config, Error, Session, SessionId};
+use serde_json::json;
+use support::{Bed, cookie, get as send, seed};
+
+/// Runs a test on a runtime of several workers; a hang fails it.
+#[track_caller]
+fn in_time<T>(seconds: u64, test: impl FnOnce() -> T + Send + 'static)
+where
+    T: Future<Output = ()>,
+{
+    let (done, end) = channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(test())));
+        let _ = done.send(result.is_ok());
+        std::mem::forget(runtime);
+    });
+    match end.recv_timeout(Duration::from_secs(seconds)) {
+        Ok(well) => assert!(well, "it panicked"),
+        Err(_) => panic!("it hangs"),
+    }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// What `futures::executor::block_on` does.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            return value;
+        }
+        std::thread::park();
+    }
+}
+
+// Blocking inside.
+
+/// A closure that stores what it has made beside: it blocks on a flush.
+#[get("/flushing")]
+fn flushing(session: Session) -> Result<(), Error> {
+    let within = session.clone();
+    session.insert("x", 1)?;
+    session.update("n", move |n: Option<i64>| {
+        let _ = block_on(within.flush());
+        n.unwrap_or(0) + 1
+    })?;
+    Ok(())
+}
+
+/// Flushes when it is dropped.
+struct FlushOnDrop(Session);
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        let _ = block_on(self.0.flush());
+    }
+}
+
+/// A captured value that flushes when it is dropped.
+#[get("/captured")]
+fn captured(session: Session) -> Result<(), Error> {
+    let held = FlushOnDrop(session.clone());
+    session.update("n", move |n: Option<i64>| {
+        let _ = &held;
+        n.unwrap_or(0) + 1
+    })?;
+    Ok(())
+}
+
+/// As before, and something is changed when it is dropped.
+struct ChangeAndFlushOnDrop(Session);
+
+impl Drop for ChangeAndFlushOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.insert("last", "word");
+        let _ = block_on(self.0.flush());
+    }
+}
+
+#[get("/changed")]
+fn changed(session: Session) -> Result<(), Error> {
+    let held = ChangeAndFlushOnDrop(session.clone());
+    session.update("n", move |n: Option<i64>| {
+        let _ = &held;
+        n.unwrap_or(0) + 1
+    })?;
+    Ok(())
+}
+
+struct PanicOnDrop;
+
+impl Drop for PanicOnDrop {
+    fn drop(&mut self) {
+        panic!("in a destructor");
+    }
+}
+
+/// A captured value whose destructor panics.
+#[get("/bomb/<status>")]
+fn bomb(status: u16, session: Session) -> Result<Status, Error> {
+    let held = PanicOnDrop;
+    session.update("n", move |n: Option<i64>| {
+        let _ = &held;
+        n.unwrap_or(0) + 1
+    })?;
+    Ok(Status::new(status))
+}
+
+async fn meanwhile(bed: &Bed, client: &Client, id: &SessionId) {
+    let mut row = bed.row(client, id).await.unwrap();
+    row.0.insert("data".into(), AttributeValue::S(json!({"n": 10, "k": 1}).to_string()));
+    row.0.insert("modified".into(), AttributeValue::S("2026-01-01T00:00:01.000000Z".into()));
+    let bed2 = bed.clone();
+    bed.faults.before("UpdateItem", move || async move { bed2.put(row).await });
+}
+
+fn all() -> Vec<Route> {
+    routes![flushing, captured, changed, bomb, count]
+}
+
+#[test]
+fn a_closure_that_blocks_on_a_flush_does_not_hang_when_it_is_replayed() {
+    in_time(15, || async {
+        let bed = Bed::new();
+        let client = bed.client(all()).await;
+        let id = seed(&client, None, &[("n", json!(1)), ("k", json!(1))]).await;
+        // Without another request it is well.
+        let response = rocket::tokio::spawn(async move {
+            assert_eq!(send(&client, "/flushing", &id).await.status(), Status::Ok);
+            meanwhile(&bed, &client, &id).await;
+            // The first write is the flush within the closure; the second is that of the response.
+            bed.faults.before(On::operation("UpdateItem").skip(1), {
+                let bed = bed.clone();
+                let mut row = bed.row(&client, &id).await.unwrap();
+                row.0.insert("data".into(), AttributeValue::S(json!({"n": 20, "k": 1}).to_string()));
+                row.0.insert("modified".into(), AttributeValue::S("2026-01-01T00:00:09.000000Z".into()));
+                move || async move { bed.put(row).await }
+            });
+            send(&client, "/flushing", &id).await.status()
+        });
+        println!("{:?}", response.await.unwrap());
+    });
+}
+
+#[test]
+fn a_captured_value_may_flush_when_it_is_dropped() {
+    in_time(15, || async {
+        let bed = Bed::new();
+        let client = bed.client(all()).await;
+        let id = seed(&client, None, &[("n", json!(1))]).await;
+        assert_eq!(send(&client, "/captured", &id).await.status(), Status::Ok);
+    });
+}
+
+#[test]
+fn a_captured_value_may_change_and_flush_when_it_is_dropped() {
+    in_time(15, || async {
+        let bed = Bed::new();
+        let client = bed.client(all()).await;
+        let id = seed(&client, None, &[("n", json!(1))]).await;
+        assert_eq!(send(&client, "/changed", &id).await.status(), Status::Ok);
+        sleep(Duration::from_millis(1500)).await;
+        assert_eq!(bed.row(&client, &id).await.unwrap().data(), json!({"n": 2, "last": "word"}));
+    });
+}
+
+fn answer_with_a_bomb(status: u16) {
+    in_time(15, move || async move {
+        let bed = Bed::new();
+        let client = bed.client(all()).await;
+        let id = seed(&client, None, &[("n", json!(1))]).await;
+        let path = format!("/bomb/{status}");
+        let response = AssertUnwindSafe(send(&client, &path, &id)).catch_unwind().await;
+        let answered = response.map(|response| response.status().code);
+        let n = bed.row(&client, &id).await.unwrap().data()["n"].clone();
+        println!("{status}: {answered:?}, n = {n}");
+        // Stored and the handler's answer, or not stored and an error; and an answer in any case.
+        let told = answered.unwrap_or_else(|_| panic!("{status}: no response is made"));
+        assert_eq!((told, n == 2), (status, status < 500), "n = {n}");
+    });
+}
+
+#[test]
+fn a_destructor_that_panics_after_the_commit_does_not_make_a_503_of_what_was_stored() {
+    answer_with_a_bomb(200);
+}
+
+#[test]
+fn a_destructor_that_panics_when_a_5xx_discards_it_costs_no_response() {
+    answer_with_a_bomb(500);
+}
+
+// Requests that are cloned.
+
+#[get("/count")]
+async fn count(session: Session) -> Result<String, Error> {
+    rocket::tokio::task::yield_now().await;
+    let n = session.update("n", |n: Option<i64>| n.unwrap_or(0) + 1)?;
+    rocket::tokio::task::yield_now().await;
+    Ok(n.to_string())
+}
+
+#[rocket::async_test]
+async fn clones_of_a_local_request_may_run_side_by_side() {
+    let bed = Bed::new();
+    let client = bed.client(all()).await;
+    let id = seed(&client, None, &[("n", json!(0))]).await;
+    for with_session in [true, false] {
+        let request = client.get("/count");
+        let request = if with_session { request.cookie(cookie(&id)) } else { request };
+        let clones = (0..4).map(|_| request.clone().dispatch());
+        let statuses: Vec<Status> =
+            rocket::futures::future::join_all(clones).await.into_iter().map(|response| response.status()).collect();
+        println!("session {with_session}: {statuses:?}");
+        assert!(statuses.iter().all(|status| *status == Status::Ok), "{statuses:?}");
+    }
+    assert_eq!(bed.row(&client, &id).await.unwrap().data()["n"], 4);
+}
+
+// Shutdown.
+
+#[derive(Default)]
+struct Ready(Notify);
+
+/// Leaves many tasks, each of which flushes a change of its own after the head.
+#[get("/flushes/<tasks>")]
+fn many_flushes(tasks: u32, session: Session, ready: &State<Arc<Ready>>) {
+    let ready = ready.inner().clone();
+    rocket::tokio::spawn(async move {
+        sleep(Duration::from_millis(200)).await;
+        for task in 0..tasks {
+            let session = session.clone();
+            rocket::tokio::spawn(async move {
+                let _ = session.insert(format!("t{task}"), task);
+                let _ = session.flush().await;
+                pending::<()>().await;
+            });
+        }
+        sleep(Duration::from_millis(100)).await;
+        ready.0.notify_one();
+        pending::<()>().await;
+    });
+}
+
+async fn shutdown_with(tasks: u32) -> Duration {
+    let (bed, ready) = (Bed::new(), Arc::new(Ready::default()));
+    let figment = rocket::Config::figment()
+        .merge(("address", "127.0.0.1"))
+        .merge(("port", 0))
+        .merge(("log_level", "off"))
+        .merge(("shutdown.ctrlc", false))
+        .merge(("shutdown.signals", Vec::<String>::new()))
+        .merge(("shutdown.grace", 1))
+        .merge(("shutdown.mercy", 1));
+    let (port, at) = rocket::tokio::sync::oneshot::channel();
+    let liftoff = AdHoc::on_liftoff("port", |rocket| {
+        let _ = port.send(rocket.config().port);
+        Box::pin(async {})
+    });
+    let config = Config { deadline: Duration::from_secs(1), attempt_timeout: Duration::from_millis(400), ..bed.config() };
+    let rocket = rocket::custom(figment)
+        .attach(bed.fairing(config))
+        .attach(liftoff)
+        .manage(ready.clone())
+        .mount("/", routes![many_flushes])
+        .ignite()
+        .await
+        .unwrap();
+    let (end, sessions) = (rocket.shutdown(), rocket.state::<rocket_dynamodb_sessions::Sessions>().unwrap().clone());
+    let id = sessions.seed(None, &[("n", json!(1))]).await.unwrap();
+    let server = rocket::tokio::spawn(rocket.launch());
+    let port = at.await.unwrap();
+    let mut stream = rocket::tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let head = format!(
+        "GET /flushes/{tasks} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCookie: session={}\r\n\r\n",
+        id.expose()
+    );
+    use rocket::tokio::io::{AsyncReadExt, AsyncWriteExt};
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    bed.faults.inject(On::any().always(), Effect::Hang);
+    ready.0.notified().await;
+    let start = Instant::now();
+    end.notify();
+    let _ = timeout(Duration::from_secs(60), server).await;
+    start.elapsed()
+}
+
+#[test]
+fn a_shutdown_is_bounded_however_many_flushes_wait() {
+    in_time(120, || async {
+        let one = shutdown_with(1).await;
+        let many = shutdown_with(30).await;
+        println!("one flush: {one:?}, thirty: {many:?}");
+        // Grace, mercy, a deadline for what is under way and one for the last flush.
+        assert!(many < Duration::from_secs(2 + 2 + 2), "{many:?} (and {one:?} with one flush)");
+    });
+}

@@ -325,3 +325,55 @@ fn a_shutdown_is_bounded_however_many_flushes_wait() {
         assert!(many < Duration::from_secs(2 + 2 + 2), "{many:?} (and {one:?} with one flush)");
     });
 }
+
+/// Holds a value whose destructor panics, and does not end.
+#[get("/held-bomb")]
+async fn held_bomb(session: Session, ready: &State<Arc<Ready>>) {
+    let held = PanicOnDrop;
+    session
+        .update("n", move |n: Option<i64>| {
+            let _ = &held;
+            n.unwrap_or(0) + 1
+        })
+        .unwrap();
+    ready.0.notify_one();
+    pending::<()>().await;
+}
+
+#[test]
+fn a_destructor_that_panics_does_not_stop_the_shutdown() {
+    in_time(60, || async {
+        let (bed, ready) = (Bed::new(), Arc::new(Ready::default()));
+        let figment = rocket::Config::figment()
+            .merge(("address", "127.0.0.1"))
+            .merge(("port", 0))
+            .merge(("log_level", "off"))
+            .merge(("shutdown.ctrlc", false))
+            .merge(("shutdown.signals", Vec::<String>::new()))
+            .merge(("shutdown.grace", 1))
+            .merge(("shutdown.mercy", 1));
+        let (port, at) = rocket::tokio::sync::oneshot::channel();
+        let liftoff = AdHoc::on_liftoff("port", |rocket| {
+            let _ = port.send(rocket.config().port);
+            Box::pin(async {})
+        });
+        let rocket = rocket::custom(figment)
+            .attach(bed.fairing(bed.config()))
+            .attach(liftoff)
+            .manage(ready.clone())
+            .mount("/", routes![held_bomb])
+            .ignite()
+            .await
+            .unwrap();
+        let end = rocket.shutdown();
+        let server = rocket::tokio::spawn(rocket.launch());
+        let port = at.await.unwrap();
+        use rocket::tokio::io::AsyncWriteExt;
+        let mut stream = rocket::tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(b"GET /held-bomb HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        ready.0.notified().await;
+        end.notify();
+        let ended = timeout(Duration::from_secs(30), server).await.expect("it ends");
+        assert!(ended.is_ok(), "the shutdown itself panicked: what other sessions held is lost");
+    });
+}

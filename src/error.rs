@@ -100,6 +100,8 @@ pub enum Error {
         /// The key of the value.
         key: String,
     },
+    /// The change was not stored: its session had ended, its request failed, or its holder panicked. Answers 409.
+    Dropped,
     /// The change needs a cookie or header of this response, whose head was sent already. Answers 500.
     HeadSent,
     /// The lifetime is shorter than a second, or longer than what is configured for this kind of session. Answers 500.
@@ -151,7 +153,7 @@ impl Error {
             Self::Unavailable { .. } | Self::Rejected { .. } | Self::NewerFormat { .. } | Self::UnknownCodec { .. } => {
                 503
             }
-            Self::Conflict { .. } => 409,
+            Self::Conflict { .. } | Self::Dropped => 409,
             _ => 500,
         }
     }
@@ -184,6 +186,9 @@ impl fmt::Display for Error {
             Self::Conflict { key } => {
                 write!(f, "another request changed `{key}` meanwhile in a way that cannot be merged; nothing was stored")
             }
+            Self::Dropped => f.write_str(
+                "the change was not stored: its session had ended, its request failed, or its holder panicked",
+            ),
             Self::HeadSent => f.write_str(
                 "the head of the response was sent, so the client cannot be told a session ID; change the session before",
             ),

@@ -20,6 +20,7 @@ use crate::domain::state::Origin;
 use crate::domain::value::Value;
 use crate::error::Error;
 use crate::session::ending::Ending;
+use crate::session::ending::watch::Outcome;
 
 /// What the last look at the table said of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,7 +170,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Session::flush), and then nothing is taken; and when the value is not of type `T`, in which case it is
+    /// As [`flush`](Session::flush), and then nothing is taken, unless the store has lost all its answers; and when the value is not of type `T`, in which case it is
     /// removed all the same.
     ///
     /// # Examples
@@ -191,7 +192,9 @@ impl Session {
         }
         let slot = Arc::new(Mutex::new(None));
         let number = self.ending.append(self.holder, Op::Take(key.into(), slot.clone()))?;
-        self.stored_now(number).await?;
+        if let Outcome::Dropped = self.stored_now(number).await? {
+            return Ok(None);
+        }
         let value: Option<Value> = slot.lock().take();
         value.map(|value| value.decode()).transpose().map_err(|e| Error::value(key, e))
     }

@@ -148,7 +148,12 @@ async fn a_modify_now_that_is_stored_does_not_fail_because_another_commit_was_gi
     timeout(LONGEST, gate.reached()).await.expect("the response commits");
     let clone = session.clone();
     let task = rocket::tokio::spawn(async move {
-        clone.modify_now("n", |n: &mut i64| { *n += 1; *n }).await
+        clone
+            .modify_now("n", |n: &mut i64| {
+                *n += 1;
+                *n
+            })
+            .await
     });
     settle().await;
     gate.open();
@@ -166,7 +171,12 @@ async fn a_modify_now_that_is_stored_does_not_fail_because_another_commit_was_gi
 #[tokio::test]
 async fn a_flush_of_a_stream_that_is_stored_does_not_fail_because_another_commit_was_given_up() {
     // The same after the head: the late flush of one change fails, another's flush waits for its turn.
-    let scene = Scene::with(|c| Config { deadline: Duration::from_millis(600), attempt_timeout: Duration::from_millis(300), ..c }).await;
+    let scene = Scene::with(|c| Config {
+        deadline: Duration::from_millis(600),
+        attempt_timeout: Duration::from_millis(300),
+        ..c
+    })
+    .await;
     let (session, request) = scene.request("/out/200").await;
     scene.stage.go.notify_one();
     timeout(LONGEST, request).await.expect("in time").expect("no panic");
@@ -227,7 +237,14 @@ async fn a_modify_now_does_not_answer_for_what_an_abandoned_request_threw_away()
     let first = rocket::tokio::spawn(async move { clone.flush().await });
     timeout(LONGEST, gate.reached()).await.expect("the first flush");
     let clone = session.clone();
-    let second = rocket::tokio::spawn(async move { clone.modify_now("n", |n: &mut i64| { *n += 1; *n }).await });
+    let second = rocket::tokio::spawn(async move {
+        clone
+            .modify_now("n", |n: &mut i64| {
+                *n += 1;
+                *n
+            })
+            .await
+    });
     settle().await;
     request.abort();
     let _ = request.await;
@@ -252,7 +269,14 @@ async fn a_modify_now_does_not_answer_for_what_a_5xx_threw_away() {
     let first = rocket::tokio::spawn(async move { shared.flush().await });
     timeout(LONGEST, gate.reached()).await.expect("the first flush");
     let shared = session.clone();
-    let second = rocket::tokio::spawn(async move { shared.modify_now("n", |n: &mut i64| { *n += 1; *n }).await });
+    let second = rocket::tokio::spawn(async move {
+        shared
+            .modify_now("n", |n: &mut i64| {
+                *n += 1;
+                *n
+            })
+            .await
+    });
     settle().await;
     scene.stage.go.notify_one();
     settle().await;
@@ -306,7 +330,14 @@ async fn a_modify_now_answers_what_was_stored_though_somebody_looks_meanwhile() 
     scene.write(&json!({ "n": 2, "k": "one" }), 1).await;
     let gate = scene.bed.faults.hold_answer(On::operation("UpdateItem").skip(1));
     let clone = session.clone();
-    let draw = rocket::tokio::spawn(async move { clone.modify_now("n", |n: &mut i64| { *n += 1; *n }).await });
+    let draw = rocket::tokio::spawn(async move {
+        clone
+            .modify_now("n", |n: &mut i64| {
+                *n += 1;
+                *n
+            })
+            .await
+    });
     timeout(LONGEST, gate.reached()).await.expect("the second write");
     stale_look(&session).await;
     gate.open();
@@ -325,7 +356,14 @@ async fn a_modify_now_answers_what_was_stored_though_a_take_beside_it_is_given_u
     scene.write(&json!({ "n": 2, "k": "one" }), 1).await;
     let gate = scene.bed.faults.hold_answer(On::operation("UpdateItem").skip(1));
     let clone = session.clone();
-    let draw = rocket::tokio::spawn(async move { clone.modify_now("n", |n: &mut i64| { *n += 1; *n }).await });
+    let draw = rocket::tokio::spawn(async move {
+        clone
+            .modify_now("n", |n: &mut i64| {
+                *n += 1;
+                *n
+            })
+            .await
+    });
     timeout(LONGEST, gate.reached()).await.expect("the second write");
     assert!(timeout(Duration::from_millis(20), session.take::<String>("k")).await.is_err());
     let _: Option<i64> = session.get("n").unwrap();
@@ -343,7 +381,12 @@ async fn a_modify_now_of_a_session_that_has_ended_gives_nothing_out() {
     let (session, request) = scene.request("/out/200").await;
     let handle = session.handle().unwrap();
     assert!(sessions(&scene.client).revoke(&handle).await.unwrap());
-    let number = session.modify_now("n", |n: &mut i64| { *n += 1; *n }).await;
+    let number = session
+        .modify_now("n", |n: &mut i64| {
+            *n += 1;
+            *n
+        })
+        .await;
     scene.stage.go.notify_one();
     timeout(LONGEST, request).await.expect("in time").expect("no panic");
     assert!(number.is_err(), "nothing was stored, and the answer is {number:?}");

@@ -284,7 +284,8 @@ async fn shutdown_with(tasks: u32) -> Duration {
         let _ = port.send(rocket.config().port);
         Box::pin(async {})
     });
-    let config = Config { deadline: Duration::from_secs(1), attempt_timeout: Duration::from_millis(400), ..bed.config() };
+    let config =
+        Config { deadline: Duration::from_secs(1), attempt_timeout: Duration::from_millis(400), ..bed.config() };
     let rocket = rocket::custom(figment)
         .attach(bed.fairing(config))
         .attach(liftoff)

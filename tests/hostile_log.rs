@@ -145,7 +145,14 @@ impl Reckoning {
     }
 }
 
-async fn foreign(bed: &Bed, sessions: &rocket_dynamodb_sessions::Sessions, session: &Session, key: &str, n: i64, seconds: &mut i64) -> bool {
+async fn foreign(
+    bed: &Bed,
+    sessions: &rocket_dynamodb_sessions::Sessions,
+    session: &Session,
+    key: &str,
+    n: i64,
+    seconds: &mut i64,
+) -> bool {
     let _ = sessions;
     let rows = bed.rows().await;
     let live: Vec<_> = rows.into_iter().filter(|row| !row.is_tombstone()).collect();
@@ -156,13 +163,25 @@ async fn foreign(bed: &Bed, sessions: &rocket_dynamodb_sessions::Sessions, sessi
     data[key] = json!(n);
     row.0.insert("data".into(), AttributeValue::S(data.to_string()));
     *seconds += 1;
-    row.0.insert("modified".into(), AttributeValue::S(format!("2027-01-01T{:02}:{:02}:{:02}.000000Z", *seconds / 3600, *seconds / 60 % 60, *seconds % 60)));
+    row.0.insert(
+        "modified".into(),
+        AttributeValue::S(format!(
+            "2027-01-01T{:02}:{:02}:{:02}.000000Z",
+            *seconds / 3600,
+            *seconds / 60 % 60,
+            *seconds % 60
+        )),
+    );
     bed.put(row).await;
     true
 }
 
 #[get("/run")]
-async fn run(session: Session, board: &State<Arc<Board>>, all: &State<rocket_dynamodb_sessions::Sessions>) -> Result<Status, Error> {
+async fn run(
+    session: Session,
+    board: &State<Arc<Board>>,
+    all: &State<rocket_dynamodb_sessions::Sessions>,
+) -> Result<Status, Error> {
     let acts = board.acts.lock().unwrap().clone();
     let bed = board.bed.lock().unwrap().clone().unwrap();
     let mut holders: Vec<Arc<Session>> = (0..4).map(|_| Arc::new(session.clone())).collect();
@@ -222,7 +241,12 @@ async fn run(session: Session, board: &State<Arc<Board>>, all: &State<rocket_dyn
                 reckoning.pending.push((h, act.clone()));
                 reckoning.store();
                 let expected = reckoning.base.data[&key];
-                let answer = holders[h].modify_now(key, move |v: &mut Option<i64>| { *v = Some(stir(*v, n)); v.unwrap() }).await?;
+                let answer = holders[h]
+                    .modify_now(key, move |v: &mut Option<i64>| {
+                        *v = Some(stir(*v, n));
+                        v.unwrap()
+                    })
+                    .await?;
                 if answer != expected {
                     wrong(format!("{at}: {act:?} answered {answer} and not {expected}"));
                 }
@@ -258,7 +282,13 @@ async fn run(session: Session, board: &State<Arc<Board>>, all: &State<rocket_dyn
         }
         if !matches!(act, Act::Flush) {
             let h = match act {
-                Act::Insert(h, ..) | Act::Remove(h, ..) | Act::Update(h, ..) | Act::SetTtl(h, ..) | Act::Remember(h, ..) | Act::Clear(h) | Act::Login(h, ..) => *h,
+                Act::Insert(h, ..)
+                | Act::Remove(h, ..)
+                | Act::Update(h, ..)
+                | Act::SetTtl(h, ..)
+                | Act::Remember(h, ..)
+                | Act::Clear(h)
+                | Act::Login(h, ..) => *h,
                 _ => unreachable!(),
             };
             reckoning.pending.push((h, act.clone()));
@@ -286,7 +316,11 @@ fn check(session: &Session, expected: &Model, at: usize, act: &Act, wrong: &impl
         data.insert(key.clone(), session.get::<i64>(&key)?.unwrap());
     }
     if data != expected.data || session.principal() != expected.principal {
-        wrong(format!("{at}: after {act:?} the session shows {data:?} {:?} and not {:?}", session.principal(), expected));
+        wrong(format!(
+            "{at}: after {act:?} the session shows {data:?} {:?} and not {:?}",
+            session.principal(),
+            expected
+        ));
     }
     Ok(())
 }
@@ -329,13 +363,25 @@ async fn programs(seeds: std::ops::Range<u64>, others: bool) {
             if empty { rows.is_empty() } else { *expected == found }
         });
         if status != Status::Ok || !matches || !wrong.is_empty() {
-            bad.push((number, format!("program {number} ({} acts): {status}\nexpected {expected:?}\nfound    {found:?}\n{}", acts.len(), wrong.first().cloned().unwrap_or_default())));
+            bad.push((
+                number,
+                format!(
+                    "program {number} ({} acts): {status}\nexpected {expected:?}\nfound    {found:?}\n{}",
+                    acts.len(),
+                    wrong.first().cloned().unwrap_or_default()
+                ),
+            ));
         }
     }
     for (_, text) in bad.iter().take(4) {
         println!("{text}");
     }
-    assert!(bad.is_empty(), "{} programs differ: {:?}", bad.len(), bad.iter().map(|(number, _)| number).collect::<Vec<_>>());
+    assert!(
+        bad.is_empty(),
+        "{} programs differ: {:?}",
+        bad.len(),
+        bad.iter().map(|(number, _)| number).collect::<Vec<_>>()
+    );
 }
 
 #[rocket::async_test]

@@ -5,11 +5,11 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::Client as Dynamo;
 use aws_smithy_types::body::SdkBody;
 use rocket::http::Status;
 use rocket::local::asynchronous::Client;
@@ -146,8 +146,10 @@ async fn a_tombstone_that_leads_to_itself_costs_few_reads() {
 async fn a_successor_of_another_application_is_not_opened() {
     // Two applications on one table: a tombstone of the one cannot lead into the other.
     let bed = Bed::new();
-    let one = bed.client_with(rocket_dynamodb_sessions::Config { key_prefix: "one:".into(), ..bed.config() }, all()).await;
-    let two = bed.client_with(rocket_dynamodb_sessions::Config { key_prefix: "two:".into(), ..bed.config() }, all()).await;
+    let one =
+        bed.client_with(rocket_dynamodb_sessions::Config { key_prefix: "one:".into(), ..bed.config() }, all()).await;
+    let two =
+        bed.client_with(rocket_dynamodb_sessions::Config { key_prefix: "two:".into(), ..bed.config() }, all()).await;
     let id = seed(&one, Some("ann"), &[("secret", json!("x"))]).await;
     let other = seed(&two, Some("root"), &[("secret", json!("other's"))]).await;
     bed.put(row(&[
@@ -187,11 +189,30 @@ async fn rows_of_every_shape_are_no_500_and_no_panic() {
         ]
     };
     let attributes = [
-        "modified", "ttl", "data", "principal", "started", "lifetime", "remember", "cookie", "tokens", "handle", "codec",
-        "ended", "successor", "ender", "format", "#x2", ":now", "seen", "a.b",
+        "modified",
+        "ttl",
+        "data",
+        "principal",
+        "started",
+        "lifetime",
+        "remember",
+        "cookie",
+        "tokens",
+        "handle",
+        "codec",
+        "ended",
+        "successor",
+        "ender",
+        "format",
+        "#x2",
+        ":now",
+        "seen",
+        "a.b",
     ];
     let bed = Bed::new();
-    for absolute in [None, Some(rocket_dynamodb_sessions::Lifetime::new(std::time::Duration::from_secs(60 * 86400)).unwrap())] {
+    for absolute in
+        [None, Some(rocket_dynamodb_sessions::Lifetime::new(std::time::Duration::from_secs(60 * 86400)).unwrap())]
+    {
         let config = rocket_dynamodb_sessions::Config { absolute_ttl: absolute, ..bed.config() };
         let client = bed.client_with(config, all()).await;
         let (count, bad) = (AtomicUsize::new(0), std::sync::Mutex::new(Vec::new()));
@@ -211,7 +232,9 @@ async fn rows_of_every_shape_are_no_500_and_no_panic() {
                     let (status, calls) = (response.status(), bed.faults.calls().len());
                     let newer = attribute == "format" || attribute == "codec";
                     if status != Status::Ok && !(newer && status.code == 503) || calls > 22 {
-                        bad.lock().unwrap().push(format!("{path} with {attribute} = {value:?}: {status}, {calls} requests"));
+                        bad.lock()
+                            .unwrap()
+                            .push(format!("{path} with {attribute} = {value:?}: {status}, {calls} requests"));
                     }
                 }
             }
@@ -251,6 +274,10 @@ async fn a_session_that_cycles_during_the_scan_is_revoked_all_the_same() {
         let id = *at.lock().unwrap();
         let body = send(&client, "/read", &id).await.into_string().await.unwrap();
         let lives = body.starts_with("Live");
-        assert!(revoked && !lives, "attempt {attempt}: revoke said {revoked} after {} scans, and then: {body}", bed.faults.count("Scan"));
+        assert!(
+            revoked && !lives,
+            "attempt {attempt}: revoke said {revoked} after {} scans, and then: {body}",
+            bed.faults.count("Scan")
+        );
     }
 }

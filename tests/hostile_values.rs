@@ -142,7 +142,8 @@ fn one_key(at: usize, session: Session) -> String {
 }
 
 fn odd() -> Vec<String> {
-    let texts = ["", " ", "\"", "\\", "\n", "\u{0}", "ü", "\u{10FFFF}", "a.b", "$serde_json::private::RawValue", "id", "ttl"];
+    let texts =
+        ["", " ", "\"", "\\", "\n", "\u{0}", "ü", "\u{10FFFF}", "a.b", "$serde_json::private::RawValue", "id", "ttl"];
     texts.iter().map(|text| (*text).to_owned()).chain([format!("{}\"", "k".repeat(70_000))]).collect()
 }
 
@@ -204,7 +205,12 @@ async fn a_key_is_stored_or_refused_at_once_in_every_codec() {
         for (at, key) in odd().iter().enumerate() {
             let response = client.get(format!("/key/{at}")).dispatch().await;
             if response.status() != Status::Ok {
-                bad.push(format!("{codec:?}, key {:?} of {} bytes: {}", &key[..key.len().min(8)], key.len(), response.status()));
+                bad.push(format!(
+                    "{codec:?}, key {:?} of {} bytes: {}",
+                    &key[..key.len().min(8)],
+                    key.len(),
+                    response.status()
+                ));
             }
         }
     }

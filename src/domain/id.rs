@@ -89,6 +89,12 @@ impl RowKey {
         Handle(self.clone())
     }
 
+    /// Whether a session of the same application can stand under both.
+    pub(crate) fn is_kin_of(&self, other: &Self) -> bool {
+        let prefix = other.0.len().checked_sub(HASH_LEN).and_then(|end| other.0.get(..end));
+        prefix.is_some_and(|prefix| self.is_of(prefix))
+    }
+
     /// Whether a session of this prefix can stand here.
     pub(crate) fn is_of(&self, prefix: &str) -> bool {
         self.0.strip_prefix(prefix).is_some_and(|rest| rest.len() == HASH_LEN && is_hash(rest))

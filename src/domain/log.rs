@@ -3,7 +3,7 @@
 //! An operation can hold a closure of the application's, and the closure whatever it captured, the session itself too. So
 //! what is taken out of the log comes back as [`Garbage`], to be dropped where no lock is held.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -163,7 +163,7 @@ fn overwrites(entry: &Entry, last: &Entry) -> bool {
 /// What the operations seen so far, from the last one back, leave nothing of.
 #[derive(Default)]
 struct Overwritten {
-    keys: HashSet<(Text, Holder)>,
+    keys: HashMap<Text, Vec<Holder>>,
     ttl: HashSet<Holder>,
     remember: HashSet<Holder>,
 }
@@ -173,12 +173,19 @@ impl Overwritten {
     fn writes(&mut self, entry: &Entry) -> bool {
         let holder = entry.holder;
         match &entry.op {
-            Op::Insert(key, _) | Op::Remove(key) => !self.keys.insert((key.clone(), holder)),
+            Op::Insert(key, _) | Op::Remove(key) => {
+                let holders = self.keys.entry(key.clone()).or_default();
+                let over = holders.contains(&holder);
+                if !over {
+                    holders.push(holder);
+                }
+                over
+            }
             Op::Update(update) => {
-                let over = self.keys.contains(&(update.key.clone(), holder));
+                let over = self.keys.get(&update.key).is_some_and(|holders| holders.contains(&holder));
                 if !over {
                     // It reads what stood there before it.
-                    self.keys.retain(|(key, _)| *key != update.key);
+                    self.keys.remove(&update.key);
                 }
                 over
             }

@@ -86,12 +86,17 @@ pub(crate) struct Replay {
     sent: Option<Arc<Batch>>,
     entries: Vec<Entry>,
     revision: u64,
+    /// A commit is under way, and replays them over another row.
+    in_flight: bool,
 }
 
 impl Replay {
     /// Replays; closures may run. Also says whether all of it could be replayed.
     pub(crate) fn view(&self) -> (View, bool) {
         let sent = self.sent.as_ref().map_or(&[][..], |batch| &batch.entries);
+        if self.in_flight {
+            return (View::of(self.base.as_ref()).recall(sent).recall(&self.entries), false);
+        }
         let (view, whole) = View::of(self.base.as_ref()).show(sent);
         let (view, rest) = view.show(&self.entries);
         (view, whole && rest)
@@ -156,12 +161,13 @@ impl State {
     }
 
     /// What to replay where the view is stale.
-    pub(crate) fn replay(&self) -> Option<Replay> {
+    pub(crate) fn replay(&self, in_flight: bool) -> Option<Replay> {
         self.stale.then(|| Replay {
             base: self.origin.base().cloned(),
             sent: self.sent.clone(),
             entries: self.log.entries().to_vec(),
             revision: self.revision,
+            in_flight,
         })
     }
 
@@ -257,6 +263,7 @@ impl State {
             self.sent = None;
             self.log.put_back(batch.entries.clone());
         }
+        self.renew_view();
     }
 
     /// A commit ended: the rest of the log lies over `origin` now. `candidate_used`: there is a row under the candidate, so

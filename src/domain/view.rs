@@ -64,6 +64,18 @@ impl View {
         (self, failed == 0)
     }
 
+    /// As they were done: no closure runs, and nothing is left in a slot. For a look while a commit is under way, which
+    /// replays them elsewhere.
+    pub(crate) fn recall(mut self, log: &[Entry]) -> Self {
+        for entry in log {
+            match &entry.op {
+                Op::Take(key, _) => self.remove(key),
+                op => self.apply(op),
+            }
+        }
+        self
+    }
+
     fn redo(&mut self, op: &Op) -> Result<(), Error> {
         match op {
             Op::Update(update) => {

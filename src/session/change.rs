@@ -14,6 +14,7 @@ use crate::domain::view::View;
 use crate::error::Error;
 use crate::session::Session;
 use crate::session::ending::Ending;
+use crate::session::ending::watch::Outcome;
 
 /// Where the last run of a function leaves its answer.
 pub(super) type Slot<R> = Arc<Mutex<Option<R>>>;
@@ -55,7 +56,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`update`](Session::update) and [`flush`](Session::flush), and then nothing is changed.
+    /// As [`update`](Session::update) and [`flush`](Session::flush); and where the session had ended, or its request failed
+    /// meanwhile ([`Error::Dropped`]). Then nothing is changed, unless the store has lost all its answers.
     ///
     /// # Examples
     ///
@@ -78,17 +80,19 @@ impl Session {
     {
         let slot: Slot<R> = Arc::default();
         let ((_, first), number) = self.change(key.into(), in_place(modify), Some(slot.clone()))?;
-        self.stored_now(number).await?;
+        if let Outcome::Dropped = self.stored_now(number).await? {
+            return Err(Error::Dropped);
+        }
         let again = slot.lock().take();
         Ok(again.unwrap_or(first))
     }
 
     /// Stores an operation with all before it. One that fails or is cancelled is taken back.
-    pub(super) async fn stored_now(&self, number: u64) -> Result<(), Error> {
+    pub(super) async fn stored_now(&self, number: u64) -> Result<Outcome, Error> {
         let waiting = Waiting { ending: &self.ending, number, done: false };
-        self.flush().await?;
+        let outcome = self.ending.store_now(number).await?;
         waiting.done();
-        Ok(())
+        Ok(outcome)
     }
 
     /// Appends a change by a function of the value; what the function answered over it last is in `slot`.

@@ -6,6 +6,8 @@ mod access;
 mod cell;
 mod cut_off;
 mod load;
+mod waste;
+pub(super) mod watch;
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,9 +20,12 @@ use tokio::task::JoinHandle;
 use crate::domain::batch::Batch;
 use crate::domain::id::{Handle, SessionId};
 use crate::domain::state::Origin;
+use crate::domain::update;
 use crate::error::{Chain, Error};
 use crate::session::ending::cell::{Cell, Held, Phase};
 use crate::session::ending::cut_off::CutOff;
+use crate::session::ending::waste::Waste;
+use crate::session::ending::watch::Outcome;
 use crate::session::registry::{Counters, InUse, Registry};
 use crate::store::budget::Budget;
 use crate::store::commit::outcome::{Committed, Job};
@@ -75,10 +80,33 @@ impl Ending {
 
     /// Commits what the log holds now, and waits for it.
     pub(super) async fn flush(self: &Arc<Self>) -> Result<(), Error> {
-        let losses = self.cell.lock().losses();
+        // A closure that runs again has had its flush when it ran first; to wait for its own commit would be for ever.
+        if update::runs_again(self.number) {
+            return Ok(());
+        }
+        let watching = {
+            let mut cell = self.cell.lock();
+            let until = cell.state.next();
+            Watching { ending: self, id: cell.watches.begin(0, until) }
+        };
         self.store().await?;
         // Another's commit may have taken it along, and given it up.
-        self.cell.lock().lost_since(losses)
+        match watching.end() {
+            Some(Outcome::Lost(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Commits an operation with all before it, and says what became of it.
+    pub(super) async fn store_now(self: &Arc<Self>, number: u64) -> Result<Outcome, Error> {
+        let id = self.cell.lock().watches.begin(number, number.saturating_add(1));
+        let watching = Watching { ending: self, id };
+        let result = self.store().await;
+        match watching.end() {
+            Some(Outcome::Lost(error)) => Err(error),
+            Some(outcome) => Ok(outcome),
+            None => result.map(|()| Outcome::Dropped),
+        }
     }
 
     async fn store(self: &Arc<Self>) -> Result<(), Error> {
@@ -117,24 +145,35 @@ impl Ending {
 
     /// Commits all operations before this number.
     async fn commit(self: Arc<Self>, until: u64) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        self.commit_in_turn(until).await
+        let turn = self.take_turn().await?;
+        let (result, waste) = self.commit_in_turn(until).await;
+        // Closures of the application's: what they do when they drop may want the turn.
+        drop(turn);
+        waste.discard();
+        result
     }
 
-    async fn commit_in_turn(self: &Arc<Self>, until: u64) -> Result<(), Error> {
+    /// Waits for the commits before this one, no longer than one of them may take.
+    async fn take_turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+        let turn = tokio::time::timeout(self.registry.deadline(), self.turn.lock()).await;
+        turn.map_err(|late| Error::unavailable("wait for the session", late))
+    }
+
+    async fn commit_in_turn(self: &Arc<Self>, until: u64) -> (Result<(), Error>, Waste) {
+        let mut waste = Waste::default();
         if !self.cell.lock().has_work(&self.registry.store) {
-            return Ok(());
+            return (Ok(()), waste);
         }
         loop {
-            self.commit_batch().await?;
+            let result = self.commit_batch(&mut waste).await;
             // What was appended meanwhile is another flush's: who goes on changing keeps nobody waiting.
-            if !self.cell.lock().state.has_before(until) {
-                return Ok(());
+            if result.is_err() || !self.cell.lock().state.has_before(until) {
+                return (result, waste);
             }
         }
     }
 
-    async fn commit_batch(self: &Arc<Self>) -> Result<(), Error> {
+    async fn commit_batch(self: &Arc<Self>, waste: &mut Waste) -> Result<(), Error> {
         let (batch, job, late) = {
             let mut cell = self.fresh();
             let (at, means) = cell.at();
@@ -149,21 +188,22 @@ impl Ending {
         drop(spending);
         match result {
             Ok(committed) => {
-                self.committed(committed);
+                waste.add(self.committed(committed));
+                waste.batches.push(batch);
                 Ok(())
             }
             Err(failed) => {
                 let counters = &self.registry.counters;
                 Counters::count(&counters.failed, 1);
                 Counters::count(&counters.conflicts, failed.conflicts);
-                let waste = self.cell.lock().failed(&batch, &failed);
-                drop(waste);
+                waste.add(self.cell.lock().failed(&batch, &failed));
+                waste.batches.push(batch);
                 Err(failed.error)
             }
         }
     }
 
-    fn committed(&self, committed: Committed) {
+    fn committed(&self, committed: Committed) -> Waste {
         let counters = &self.registry.counters;
         Counters::count(&counters.conflicts, committed.conflicts);
         Counters::count(&counters.commits, committed.wrote.into());
@@ -179,13 +219,15 @@ impl Ending {
             };
             log::warn!("session {}: the changes of a request were dropped, because {why}", self.name());
         }
-        let waste = self.cell.lock().committed(committed);
-        drop(waste);
+        self.cell.lock().committed(committed)
     }
 
     /// Reads the row again; the log stays, over what was found.
     pub(super) async fn reload(self: &Arc<Self>) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
+        if update::runs_again(self.number) {
+            return Ok(());
+        }
+        let turn = self.take_turn().await?;
         let (job, late) = {
             let mut cell = self.cell.lock();
             let batch = cell.state.sent().cloned();
@@ -204,10 +246,15 @@ impl Ending {
         let spending = budget.spend();
         let result = self.registry.store.reload(job, budget).await;
         drop(spending);
-        match result? {
+        let waste = match result? {
             Ok(committed) => self.committed(committed),
-            Err(loaded) => self.cell.lock().reloaded(loaded),
-        }
+            Err(loaded) => {
+                self.cell.lock().reloaded(loaded);
+                Waste::default()
+            }
+        };
+        drop(turn);
+        waste.discard();
         Ok(())
     }
 
@@ -218,9 +265,9 @@ impl Ending {
             let mut cell = self.cell.lock();
             cell.phase = Phase::Finishing;
             let waste = failed.then(|| cell.discard());
-            (cell.has_work(&self.registry.store), waste)
+            (cell.has_work(&self.registry.store), waste.unwrap_or_default())
         };
-        drop(waste);
+        waste.discard();
         let mut result = Ok(());
         loop {
             if busy {
@@ -247,20 +294,25 @@ impl Ending {
 
     /// The commit before the head: it waits for one that is under way, also one whose caller gave up.
     async fn commit_last(self: Arc<Self>, failed: bool) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        if failed {
-            let waste = self.cell.lock().discard();
-            drop(waste);
-        }
+        let turn = self.turn.lock().await;
+        let mut waste = if failed { self.cell.lock().discard() } else { Waste::default() };
         let (until, changed) = {
             let cell = self.cell.lock();
             (cell.state.next(), cell.state.has_log())
         };
-        let Err(error) = self.commit_in_turn(until).await else { return Ok(()) };
-        let what = if changed { "could not be stored" } else { "could not be refreshed" };
-        self.give_up(until, what, &error);
+        let (mut result, more) = self.commit_in_turn(until).await;
+        waste.add(more);
+        if let Err(error) = &result {
+            let what = if changed { "could not be stored" } else { "could not be refreshed" };
+            waste.add(self.give_up(until, what, error));
+        }
+        drop(turn);
+        waste.discard();
         // Nothing of the application's is lost by a refresh that failed; the next request tries again.
-        if changed { Err(error) } else { Ok(()) }
+        if !changed {
+            result = Ok(());
+        }
+        result
     }
 
     /// Ends a request of which no response is made: no row is rotated or created for a client that will not hear of it.
@@ -274,7 +326,7 @@ impl Ending {
             let waste = cell.discard_all();
             (cell.state.has_log(), waste)
         };
-        drop(waste);
+        waste.discard();
         if left {
             self.flush_late();
         }
@@ -309,17 +361,20 @@ impl Ending {
     }
 
     async fn commit_late(self: Arc<Self>, until: u64) {
-        let _turn = self.turn.lock().await;
-        if let Err(error) = self.commit_in_turn(until).await {
-            self.give_up(until, "could not be stored after its response", &error);
+        // Who waits too long for the commits before leaves what it has to the next flush.
+        let Ok(turn) = self.take_turn().await else { return };
+        let (result, mut waste) = self.commit_in_turn(until).await;
+        if let Err(error) = result {
+            waste.add(self.give_up(until, "could not be stored after its response", &error));
         }
+        drop(turn);
+        waste.discard();
     }
 
     /// Gives up what a failed commit took along, and nothing that was appended since; the turn at the commits is held.
-    fn give_up(&self, until: u64, what: &str, error: &Error) {
+    fn give_up(&self, until: u64, what: &str, error: &Error) -> Waste {
         self.log_failure(what, error);
-        let waste = self.cell.lock().give_up(until, error);
-        drop(waste);
+        self.cell.lock().give_up(until, error)
     }
 
     /// Stores what a streamed body has changed, when it ends; whoever else holds the session keeps nothing back.
@@ -356,6 +411,24 @@ impl InUse for Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.registry.release(self.number);
+    }
+}
+
+/// A wait for what becomes of operations; one that is cancelled is forgotten.
+struct Watching<'a> {
+    ending: &'a Ending,
+    id: u64,
+}
+
+impl Watching<'_> {
+    fn end(self) -> Option<Outcome> {
+        self.ending.cell.lock().watches.end(self.id)
+    }
+}
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.ending.cell.lock().watches.end(self.id);
     }
 }
 

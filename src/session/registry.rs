@@ -73,6 +73,10 @@ impl Registry {
         }
     }
 
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
     pub(crate) fn budget(&self) -> Budget {
         Budget::new(self.deadline)
     }

@@ -52,7 +52,7 @@ impl Store {
             let send = |client: &Client| {
                 let scan = client.scan().table_name(&self.settings.table).set_exclusive_start_key(from.clone());
                 let scan = scan.consistent_read(true).projection_expression(ID);
-                let scan = scan.filter_expression("handle = :handle AND attribute_not_exists(ended)");
+                let scan = scan.filter_expression("handle = :handle");
                 scan.expression_attribute_values(":handle", text(key.as_str())).send()
             };
             let answer = self.attempts.send("revoke", budget.deadline(), send).await?;

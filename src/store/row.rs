@@ -134,7 +134,9 @@ impl Row {
                     _ => Kind::Ended,
                 };
                 let successor = match successor {
-                    Some(AttributeValue::S(successor)) => Some(RowKey::stored(&successor)),
+                    // Of the same application, and another row: else it leads nowhere, or in a circle.
+                    Some(AttributeValue::S(successor)) => Some(RowKey::stored(&successor))
+                        .filter(|successor| successor != key && successor.is_kin_of(key)),
                     _ => None,
                 };
                 let ender = string(&mut item, ENDER).ok().flatten();
@@ -178,7 +180,9 @@ impl Row {
         let dated = started.is_some();
         let started = started.unwrap_or_else(|| version.instant().unwrap_or(ttl));
         let handle = string(&mut item, HANDLE)?.map_or_else(|| key.clone(), |handle| RowKey::stored(&handle));
-        item.remove(ID);
+        for ours in [ID, ENDER] {
+            item.remove(ours);
+        }
         let snapshot = Arc::new(Snapshot { codec, data, principal, lifetime, remember, started, ttl, cookie });
         let (key, version, tokens) = (key.clone(), version.clone(), tokens.clone());
         Ok(Body::Live(Arc::new(Stored { key, handle, snapshot, version, tokens, dated, data_size, word, extra: item })))

@@ -10,6 +10,9 @@ use crate::store::row::{
 };
 use crate::store::version::Version;
 
+/// How many attributes of other programs go with a session: DynamoDB's expressions have at most 300 operators.
+const MOST_FOREIGN: usize = 100;
+
 /// A tombstone to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Tombstone<'a> {
@@ -37,10 +40,15 @@ impl Tombstone<'_> {
         if let Some(successor) = self.successor {
             on.put(SUCCESSOR, Some(text(successor.as_str())));
         }
-        for name in [DATA, CODEC, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE, HANDLE] {
+        for name in [DATA, CODEC, PRINCIPAL, STARTED, LIFETIME, REMEMBER, COOKIE] {
             on.put(name, None);
         }
-        for name in self.extra.into_iter().flat_map(Item::keys) {
+        // What a scan looks for has to lead on where the session cycles meanwhile.
+        if self.kind != Kind::Cycle {
+            on.put(HANDLE, None);
+        }
+        // An expression takes so many; whoever keeps more there has to clean up alone, and the end comes first.
+        for name in self.extra.into_iter().flat_map(Item::keys).take(MOST_FOREIGN) {
             on.remove_foreign(name);
         }
         on

@@ -108,7 +108,9 @@ impl Fairing for Commit {
         };
         // What still runs then is cut off by Rocket, or never ends.
         let _ = timeout(longest, settled).await;
-        join_all(registry.in_use().into_iter().map(InUse::shut_down)).await;
+        // One deadline for all that is left: what a silent store does not take by then is lost, and told.
+        let left = join_all(registry.in_use().into_iter().map(InUse::shut_down));
+        let _ = timeout(registry.deadline() + SETTLED, left).await;
     }
 }
 

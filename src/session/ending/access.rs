@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::domain::codec::Codec;
 use crate::domain::id::{Handle, SessionId};
-use crate::domain::log::{Garbage, Holder, Op};
+use crate::domain::log::{Holder, Op};
 use crate::domain::state::Origin;
 use crate::domain::update;
 use crate::domain::view::View;
 use crate::error::Error;
 use crate::session::ending::Ending;
 use crate::session::ending::cell::{Held, Phase};
+use crate::session::ending::waste::Waste;
 use crate::session::registry::Counters;
 
 impl Ending {
@@ -24,7 +25,7 @@ impl Ending {
         loop {
             let cell = self.cell.lock();
             // A closure that runs again sees its session as it was.
-            let Some(replay) = cell.state.replay().filter(|_| !update::runs_again(self.number)) else { return cell };
+            let Some(replay) = cell.replay().filter(|_| !update::runs_again(self.number)) else { return cell };
             drop(cell);
             let view = replay.view();
             self.cell.lock().state.replayed(&replay, view);
@@ -79,29 +80,31 @@ impl Ending {
         if update::runs_again(self.number) {
             return Ok(Some(u64::MAX));
         }
-        let (number, waste, refused) = {
+        let (number, waste, refused): (_, Waste, _) = {
             let mut cell = self.fresh();
             let number = cell.state.next();
             let Some(op) = make(cell.state.view(), number) else { return Ok(None) };
             match cell.allows(&op) {
                 Ok(true) => {
-                    let waste = cell.state.push(op, holder);
+                    let waste = cell.state.push(op, holder).into();
                     self.arm(&mut cell);
                     (Ok(number), waste, None)
                 }
-                Ok(false) => (Ok(u64::MAX), Garbage::default(), Some(op)),
-                Err(error) => (Err(error), Garbage::default(), Some(op)),
+                Ok(false) => (Ok(u64::MAX), Waste::default(), Some(op)),
+                Err(error) => (Err(error), Waste::default(), Some(op)),
             }
         };
-        drop((waste, refused));
-        update::appended(self.number);
+        waste.discard();
+        if refused.is_none() {
+            update::appended(self.number);
+        }
         number.map(Some)
     }
 
     /// Takes an operation back, where no commit has taken it along.
     pub(in crate::session) fn withdraw(&self, number: u64) {
         let waste = self.cell.lock().withdraw(number);
-        drop(waste);
+        waste.discard();
     }
 
     pub(in crate::session) fn skip_renewal(&self) {
@@ -122,11 +125,12 @@ impl Ending {
             let waste = panics.then(|| cell.drop_of(holder));
             (cell.holders.count == 0 && cell.phase == Phase::Closed, waste)
         };
-        if waste.as_ref().is_some_and(|waste| !waste.is_empty()) {
+        let waste = waste.unwrap_or_default();
+        if !waste.is_empty() {
             Counters::count(&self.registry.counters.dropped, 1);
             log::warn!("session {}: the changes of a holder were dropped, because it panicked", self.name());
         }
-        drop(waste);
+        waste.discard();
         if last {
             self.flush_late();
         }

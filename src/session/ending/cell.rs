@@ -8,11 +8,13 @@ use tokio::task::JoinHandle;
 use crate::domain::batch::Batch;
 use crate::domain::codec::Codec;
 use crate::domain::id::{Handle, SessionId};
-use crate::domain::log::{Entry, Garbage, Holder, Op};
+use crate::domain::log::{Entry, Holder, Op};
 use crate::domain::plan::{Means, Plan, plan};
-use crate::domain::state::{Origin, State};
+use crate::domain::state::{Origin, Replay, State};
 use crate::domain::view::View;
 use crate::error::Error;
+use crate::session::ending::waste::Waste;
+use crate::session::ending::watch::{Outcome, Watches};
 use crate::store::Store;
 use crate::store::commit::outcome::{Committed, Failed, Telling};
 use crate::store::place::{Loaded, Place};
@@ -48,8 +50,7 @@ pub(super) struct Cell {
     /// A commit is under way.
     in_flight: bool,
     regrets: Vec<Regret>,
-    losses: u64,
-    loss: Option<Error>,
+    pub(super) watches: Watches,
     /// The handle of a session of this request that an administrator has ended.
     revoked: Option<Handle>,
     pub(super) renew: bool,
@@ -93,18 +94,6 @@ impl Holders {
     }
 }
 
-/// What was taken out of a cell, closures of the application's with it: to be dropped where no lock is held.
-#[must_use = "dropped under a lock, a closure that captured its session never returns"]
-#[derive(Default)]
-pub(super) struct Waste(Garbage, Vec<Arc<Batch>>);
-
-impl Waste {
-    /// How many operations nobody will carry out.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.0.is_empty() && self.1.is_empty()
-    }
-}
-
 impl Cell {
     pub(super) fn new(
         id: Option<SessionId>,
@@ -121,8 +110,7 @@ impl Cell {
             phase,
             in_flight: false,
             regrets: Vec::new(),
-            losses: 0,
-            loss: None,
+            watches: Watches::default(),
             revoked: None,
             renew: true,
             holders: Holders::default(),
@@ -184,7 +172,7 @@ impl Cell {
 
     /// Takes over how a commit ended.
     pub(super) fn committed(&mut self, committed: Committed) -> Waste {
-        let Committed { loaded, telling, new_id, .. } = committed;
+        let Committed { loaded, telling, new_id, dropped, .. } = committed;
         self.in_flight = false;
         if new_id.is_some() {
             self.id = new_id;
@@ -199,7 +187,9 @@ impl Cell {
         self.regrets.clear();
         let batch = self.state.committed(loaded.origin, new_id.is_some());
         self.end_if_revoked();
-        Waste(Garbage::default(), batch.into_iter().collect())
+        let outcome = if dropped { Outcome::Dropped } else { Outcome::Stored };
+        self.watches.tell(batch.iter().flat_map(|batch| batch.entries.iter().map(|entry| entry.number)), &outcome);
+        Waste { batches: batch.into_iter().collect(), ..Waste::default() }
     }
 
     /// An administrator has ended the session of this handle. A commit under way may have been before it.
@@ -232,13 +222,11 @@ impl Cell {
         self.end_if_revoked();
         let mut waste = Waste::default();
         for regret in std::mem::take(&mut self.regrets) {
-            let Waste(garbage, batches) = match regret {
+            waste.add(match regret {
                 Regret::Number(number) => self.withdraw(number),
                 Regret::Holder(holder) => self.drop_of(holder),
                 Regret::All => self.discard_all(),
-            };
-            waste.0.0.extend(garbage.0);
-            waste.1.extend(batches);
+            });
         }
         waste
     }
@@ -255,9 +243,17 @@ impl Cell {
         self.end_if_revoked();
     }
 
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> Waste {
-        let (garbage, batch) = self.state.retain(self.in_flight, keep);
-        Waste(garbage, batch.into_iter().collect())
+    fn retain(&mut self, error: &Error, keep: impl Fn(&Entry) -> bool) -> Waste {
+        let (garbage, batch) = self.state.retain(self.in_flight, &keep);
+        let lost = batch.iter().flat_map(|batch| batch.entries.iter().filter(|entry| !keep(entry)));
+        let numbers = garbage.0.iter().chain(lost).map(|entry| entry.number);
+        self.watches.tell(numbers, &Outcome::Lost(error.clone()));
+        Waste { batches: batch.into_iter().collect(), ..garbage.into() }
+    }
+
+    /// What to replay where the view is stale.
+    pub(super) fn replay(&self) -> Option<Replay> {
+        self.state.replay(self.in_flight)
     }
 
     /// Remembers for a commit under way what is to be taken back if it fails.
@@ -270,19 +266,20 @@ impl Cell {
     /// Takes back one operation, where no commit has stored it.
     pub(super) fn withdraw(&mut self, number: u64) -> Waste {
         self.regret(Regret::Number(number));
-        self.retain(|entry| entry.number != number)
+        self.retain(&Error::Dropped, |entry| entry.number != number)
     }
 
     /// The holder panicked: what it changed is half done. A sign-out stands.
     pub(super) fn drop_of(&mut self, holder: Holder) -> Waste {
         self.regret(Regret::Holder(holder));
-        self.retain(|entry| entry.holder != holder || matches!(entry.op, Op::Invalidate))
+        self.retain(&Error::Dropped, |entry| entry.holder != holder || matches!(entry.op, Op::Invalidate))
     }
 
     /// The request failed: what it changed goes, but a sign-out, and what a task or a stream of its own changed.
     pub(super) fn discard(&mut self) -> Waste {
         let clones = self.holders.clones.clone();
-        let waste = self.retain(|entry| matches!(entry.op, Op::Invalidate) || clones.contains(&entry.holder));
+        let waste =
+            self.retain(&Error::Dropped, |entry| matches!(entry.op, Op::Invalidate) || clones.contains(&entry.holder));
         if !self.in_flight {
             self.state.only_look();
         }
@@ -292,34 +289,20 @@ impl Cell {
     /// Nobody will hear of the session: all goes but a sign-out.
     pub(super) fn discard_all(&mut self) -> Waste {
         self.regret(Regret::All);
-        let mut waste = self.retain(|entry| matches!(entry.op, Op::Invalidate));
+        let mut waste = self.retain(&Error::Dropped, |entry| matches!(entry.op, Op::Invalidate));
         if !self.in_flight && self.state.sent().is_some_and(|batch| batch.entries.is_empty()) {
-            waste.1.extend(self.state.give_up());
+            waste.batches.extend(self.state.give_up());
         }
         waste
     }
 
-    /// How often changes were given up.
-    pub(super) fn losses(&self) -> u64 {
-        self.losses
-    }
-
-    /// Why changes were given up, if they were since then.
-    pub(super) fn lost_since(&self, losses: u64) -> Result<(), Error> {
-        match &self.loss {
-            Some(error) if self.losses > losses => Err(error.clone()),
-            _ => Ok(()),
-        }
-    }
-
     /// Gives up what a failed commit took along, and nothing that was appended since.
     pub(super) fn give_up(&mut self, until: u64, error: &Error) -> Waste {
-        if self.state.has_before(until) {
-            self.losses += 1;
-            self.loss = Some(error.clone());
-        }
-        let mut waste = self.retain(|entry| entry.number >= until);
-        waste.1.extend(self.state.give_up());
+        let mut waste = self.retain(error, |entry| entry.number >= until);
+        let batch = self.state.give_up();
+        let numbers = batch.iter().flat_map(|batch| batch.entries.iter().map(|entry| entry.number));
+        self.watches.tell(numbers, &Outcome::Lost(error.clone()));
+        waste.batches.extend(batch);
         waste
     }
 

@@ -59,7 +59,8 @@ fn run(name: &str, cases: u32, programs: &BoxedStrategy<Program>) {
     // Over HTTP a request costs a hundred times as much.
     let cases = if support::endpoint().is_some() { cases / 20 } else { cases };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 600, ..Config::default() };
+    let shrinks = std::env::var("PROPTEST_MAX_SHRINK_ITERS").ok().and_then(|n| n.parse().ok()).unwrap_or(600);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: shrinks, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed()));
     let (ran, checked, started) = (Cell::new(0), Cell::new(0), Instant::now());
     let outcome = runner.run(programs, |Program { steps, silent }| {
@@ -83,15 +84,15 @@ fn run(name: &str, cases: u32, programs: &BoxedStrategy<Program>) {
 
 #[test]
 fn random_programs_of_requests_keep_the_promises() {
-    run("requests that overlap", 300, &programs::overlapping());
+    run("requests that overlap", 1_000, &programs::overlapping());
 }
 
 #[test]
 fn random_programs_of_one_rich_request_after_the_other_keep_the_promises() {
-    run("one request after the other", 300, &programs::sequential());
+    run("one request after the other", 1_000, &programs::sequential());
 }
 
 #[test]
 fn random_programs_of_acts_on_two_nodes_keep_the_promises() {
-    run("acts on two nodes", 300, &programs::parallel());
+    run("acts on two nodes", 1_000, &programs::parallel());
 }

@@ -16,6 +16,8 @@ mod support;
 mod act;
 #[path = "model/app.rs"]
 mod app;
+#[path = "model/flight.rs"]
+mod flight;
 #[path = "model/oracle.rs"]
 mod oracle;
 #[path = "model/programs.rs"]

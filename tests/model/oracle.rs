@@ -177,7 +177,7 @@ impl Model {
         let table = self.table.clone();
         let req = self.req(number);
         let node = req.node;
-        if !req.sent.as_ref().is_some_and(|sent| sent.stored.is_some()) {
+        if req.sent.as_ref().is_none_or(|sent| sent.stored.is_none()) {
             req.look(&table, now);
         } else if req.take_up(&table, now) == TakenUp::Stored {
             self.commits[node] += 1;

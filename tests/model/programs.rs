@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use rocket_dynamodb_sessions::testing::Effect;
 
 use crate::act::{Act, HANDLER, KEYS, LANES, Lane};
-use crate::world::{BROWSERS, How, LAST, Move, Step};
+use crate::flight::{How, Move};
+use crate::world::{BROWSERS, LAST, Step};
 
 /// A program, and whether its server brings no row with a failed condition.
 #[derive(Clone)]

@@ -245,7 +245,7 @@ impl Req {
         let sent = self.sent.as_mut().map(|sent| &mut sent.entries);
         // One run over all of them, so that a token remembers what it saw.
         let lent = sent.as_ref().map_or(0, |entries| entries.len());
-        let mut all: Vec<Entry> = sent.map(|entries| entries.drain(..).collect()).unwrap_or_default();
+        let mut all: Vec<Entry> = sent.map(std::mem::take).unwrap_or_default();
         all.append(&mut self.log);
         let effects = Effects::of(&base, &mut all);
         self.log = all.split_off(lent);
@@ -447,7 +447,9 @@ impl Req {
             self.tell(None);
             return Some((Change::None, true));
         }
-        let rotation = effects.rotation.filter(|rotation| !self.head_sent && !(led && *rotation == Rotation::Cycle));
+        // A led request does not cycle again.
+        let rotation = effects.rotation.filter(|rotation| *rotation == Rotation::Login || !led);
+        let rotation = rotation.filter(|_| !self.head_sent);
         let changed = rotation.is_some() || effects.content != seen.life.content;
         let times = if changed && empty { None } else { self.times(&effects, rotation, now) };
         let refreshed = times.as_ref().is_some_and(|times| times.refreshed);

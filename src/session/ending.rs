@@ -323,6 +323,8 @@ impl Ending {
                 return;
             }
             cell.phase = Phase::Closed;
+            // Who hung up is not active either: the last holder that drops refreshes nothing.
+            cell.renew = false;
             let waste = cell.discard_all();
             (cell.state.has_log(), waste)
         };

@@ -15,6 +15,7 @@ mod share;
 mod unread;
 mod values;
 mod variable;
+mod token;
 mod word;
 
 use std::time::Duration;

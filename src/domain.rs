@@ -6,6 +6,7 @@ mod bytes;
 pub(crate) mod codec;
 pub(crate) mod data;
 pub(crate) mod id;
+pub(crate) mod life;
 pub(crate) mod log;
 pub(crate) mod plan;
 pub(crate) mod policy;

@@ -1,5 +1,6 @@
 //! The crate's one error type, split by what the caller can do.
 
+mod chain;
 mod told;
 
 use std::error::Error as StdError;
@@ -9,6 +10,8 @@ use std::time::Duration;
 
 use crate::config::format;
 use crate::error::told::Told;
+
+pub(crate) use crate::error::chain::Chain;
 
 /// A cause that can be shared: a failed load is remembered for the whole request.
 type Cause = Arc<dyn StdError + Send + Sync>;
@@ -216,21 +219,6 @@ impl StdError for Error {
             }
             _ => None,
         }
-    }
-}
-
-/// Writes an error with all its causes, for the log.
-pub(crate) struct Chain<'a>(pub(crate) &'a (dyn StdError + 'static));
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 

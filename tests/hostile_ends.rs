@@ -8,16 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use rocket::fairing::AdHoc;
 use rocket::futures::FutureExt;
 use rocket::http::Status;
-use rocket::local::asynchronous::Client;
 use rocket::tokio::sync::Notify;
 use rocket::tokio::time::{sleep, timeout};
 use rocket::{Route, State, get, routes};
 use rocket_dynamodb_sessions::testing::{Effect, On};
-use rocket_dynamodb_sessions::{Config, Error, Session, SessionId};
+use rocket_dynamodb_sessions::{Config, Error, Session};
 use serde_json::json;
 use support::{Bed, cookie, get as send, seed};
 
@@ -60,20 +58,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-// Blocking inside.
-
-/// A closure that stores what it has made beside: it blocks on a flush.
-#[get("/flushing")]
-fn flushing(session: Session) -> Result<(), Error> {
-    let within = session.clone();
-    session.insert("x", 1)?;
-    session.update("n", move |n: Option<i64>| {
-        let _ = block_on(within.flush());
-        n.unwrap_or(0) + 1
-    })?;
-    Ok(())
-}
-
 /// Flushes when it is dropped.
 struct FlushOnDrop(Session);
 
@@ -87,26 +71,6 @@ impl Drop for FlushOnDrop {
 #[get("/captured")]
 fn captured(session: Session) -> Result<(), Error> {
     let held = FlushOnDrop(session.clone());
-    session.update("n", move |n: Option<i64>| {
-        let _ = &held;
-        n.unwrap_or(0) + 1
-    })?;
-    Ok(())
-}
-
-/// As before, and something is changed when it is dropped.
-struct ChangeAndFlushOnDrop(Session);
-
-impl Drop for ChangeAndFlushOnDrop {
-    fn drop(&mut self) {
-        let _ = self.0.insert("last", "word");
-        let _ = block_on(self.0.flush());
-    }
-}
-
-#[get("/changed")]
-fn changed(session: Session) -> Result<(), Error> {
-    let held = ChangeAndFlushOnDrop(session.clone());
     session.update("n", move |n: Option<i64>| {
         let _ = &held;
         n.unwrap_or(0) + 1
@@ -133,40 +97,8 @@ fn bomb(status: u16, session: Session) -> Result<Status, Error> {
     Ok(Status::new(status))
 }
 
-async fn meanwhile(bed: &Bed, client: &Client, id: &SessionId) {
-    let mut row = bed.row(client, id).await.unwrap();
-    row.0.insert("data".into(), AttributeValue::S(json!({"n": 10, "k": 1}).to_string()));
-    row.0.insert("modified".into(), AttributeValue::S("2026-01-01T00:00:01.000000Z".into()));
-    let bed2 = bed.clone();
-    bed.faults.before("UpdateItem", move || async move { bed2.put(row).await });
-}
-
 fn all() -> Vec<Route> {
-    routes![flushing, captured, changed, bomb, count]
-}
-
-#[test]
-fn a_closure_that_blocks_on_a_flush_does_not_hang_when_it_is_replayed() {
-    in_time(15, || async {
-        let bed = Bed::new();
-        let client = bed.client(all()).await;
-        let id = seed(&client, None, &[("n", json!(1)), ("k", json!(1))]).await;
-        // Without another request it is well.
-        let response = rocket::tokio::spawn(async move {
-            assert_eq!(send(&client, "/flushing", &id).await.status(), Status::Ok);
-            meanwhile(&bed, &client, &id).await;
-            // The first write is the flush within the closure; the second is that of the response.
-            bed.faults.before(On::operation("UpdateItem").skip(1), {
-                let bed = bed.clone();
-                let mut row = bed.row(&client, &id).await.unwrap();
-                row.0.insert("data".into(), AttributeValue::S(json!({"n": 20, "k": 1}).to_string()));
-                row.0.insert("modified".into(), AttributeValue::S("2026-01-01T00:00:09.000000Z".into()));
-                move || async move { bed.put(row).await }
-            });
-            send(&client, "/flushing", &id).await.status()
-        });
-        println!("{:?}", response.await.unwrap());
-    });
+    routes![captured, bomb, count]
 }
 
 #[test]
@@ -176,18 +108,6 @@ fn a_captured_value_may_flush_when_it_is_dropped() {
         let client = bed.client(all()).await;
         let id = seed(&client, None, &[("n", json!(1))]).await;
         assert_eq!(send(&client, "/captured", &id).await.status(), Status::Ok);
-    });
-}
-
-#[test]
-fn a_captured_value_may_change_and_flush_when_it_is_dropped() {
-    in_time(15, || async {
-        let bed = Bed::new();
-        let client = bed.client(all()).await;
-        let id = seed(&client, None, &[("n", json!(1))]).await;
-        assert_eq!(send(&client, "/changed", &id).await.status(), Status::Ok);
-        sleep(Duration::from_millis(1500)).await;
-        assert_eq!(bed.row(&client, &id).await.unwrap().data(), json!({"n": 2, "last": "word"}));
     });
 }
 
@@ -375,6 +295,8 @@ fn a_destructor_that_panics_does_not_stop_the_shutdown() {
         ready.0.notified().await;
         end.notify();
         let ended = timeout(Duration::from_secs(30), server).await.expect("it ends");
-        assert!(ended.is_ok(), "the shutdown itself panicked: what other sessions held is lost");
+        let ended = ended.expect("the shutdown itself panicked: what other sessions held is lost");
+        // The handler never ends, and so Rocket's shutdown is an error, which panics unless it is looked at.
+        assert!(matches!(ended.expect_err("a handler is left").kind(), rocket::error::ErrorKind::Shutdown(..)));
     });
 }

@@ -108,9 +108,9 @@ impl Model {
                 let who = format!("u{who}");
                 if self.principal.as_ref().is_some_and(|former| *former != who) {
                     self.data.clear();
-                    self.lifetime = None;
-                    self.remember = None;
                 }
+                // What was chosen for the life before a login is over.
+                (self.lifetime, self.remember) = (None, None);
                 self.principal = Some(who);
             }
             _ => {}

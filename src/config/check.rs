@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::duration::format;
+use super::token::{is_token, not_a_token};
 use super::{Codec, CompressAbove, Config, ConfigError, Endpoint, Lifetime, TableArn};
 
 /// DynamoDB's limit for a key (2,048 bytes) less a row key without prefix (SHA-256 in base64url, 43 characters).
@@ -203,15 +204,6 @@ impl Config {
         }
         Ok(())
     }
-}
-
-/// Returns whether a text is a token of RFC 9110, 5.6.2: what RFC 6265 calls a cookie's name, and HTTP a header's.
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
-}
-
-pub(super) fn not_a_token(key: &'static str, what: &str, name: &str) -> ConfigError {
-    ConfigError::new(key, format!("{name:?} is no name of a {what}; take letters, digits, `-` and `_`"))
 }
 
 /// Returns whether a header means something to HTTP, to browsers, to proxies or to this crate, so that an ID in it would

@@ -7,8 +7,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::ConfigError;
-use super::check::{is_token, not_a_token};
 use super::json;
+use super::token::{is_token, not_a_token};
 use super::word::words;
 
 /// The cookie that holds the session ID: the table `sessions.cookie` of a Rocket profile.

@@ -1,5 +1,6 @@
 //! The lifetimes, and when they are refreshed.
 
+use crate::domain::life::Life;
 use crate::domain::snapshot::Snapshot;
 
 /// The longest life of a cookie: browsers cap it there (RFC 6265bis, 5.5).
@@ -28,15 +29,6 @@ pub(crate) struct Policy {
     pub(crate) remember: bool,
     /// Whether the ID travels in a cookie.
     pub(crate) cookies: bool,
-}
-
-/// What of a session its lifetimes go by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Life {
-    pub(crate) signed_in: bool,
-    pub(crate) remember: Option<bool>,
-    /// Its own lifetime.
-    pub(crate) own: Option<i64>,
 }
 
 impl Policy {

@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     /// The name of a part that DynamoDB does not take.
     #[cfg(feature = "native")]
     Name(&'static str),
+    /// The name of a part that serde_json reads as another thing.
+    Reserved,
     /// An integer of 128 bits, and the codec has none.
     Wide(&'static str),
     /// More levels than could be read back.
@@ -49,6 +51,7 @@ impl fmt::Display for Problem {
                     "the codec `{codec}` has no empty names, and none of more than 65535 bytes; take another name"
                 )
             }
+            Self::Reserved => f.write_str("names that begin with `$serde_json::private::` are serde_json's own; take another"),
             Self::Wide(codec) => {
                 write!(
                     f,

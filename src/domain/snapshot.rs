@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::codec::Codec;
 use crate::domain::data::Data;
-use crate::domain::policy::Life;
+use crate::domain::life::Life;
 
 /// What a live row says. Times are seconds since the Unix epoch, UTC.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::data::{Changes, Data};
 use crate::domain::log::{Entry, Op};
-use crate::domain::policy::Life;
+use crate::domain::life::Life;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Text;
 use crate::domain::value::Value;

@@ -28,7 +28,7 @@ impl fmt::Display for Told {
 /// The texts of the whole chain, once.
 impl fmt::Debug for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", super::Chain(self))
+        write!(f, "{}", super::chain::Chain(self))
     }
 }
 

@@ -226,5 +226,6 @@ pub(crate) fn connection(config: &Config) -> Connect {
         attempt_timeout: config.attempt_timeout,
         attempts: config.attempts,
         backoff: config.backoff,
+        is_loopback: |url| url.parse::<Endpoint>().is_ok_and(|endpoint| endpoint.is_loopback()),
     }
 }

@@ -132,6 +132,9 @@ impl Session {
 
     /// Stores what was changed so far, and waits for it. The client is told of it whatever this request then answers.
     ///
+    /// To be awaited: as with all of tokio's tasks, code that blocks a worker's thread on it, in an `update` or a `drop`, may
+    /// keep that thread from the very task it waits for.
+    ///
     /// # Errors
     ///
     /// Fails when the store could not be asked, the session is too large, or an `update` failed over a newer row.

@@ -17,7 +17,6 @@ use aws_sdk_dynamodb::config::{Builder, Region};
 use aws_types::service_config::ServiceConfigKey;
 use parking_lot::Mutex;
 
-use crate::config::Endpoint;
 use crate::store::connections::{Connections, Lane};
 use crate::store::credentials::AwsChain;
 use crate::store::link::Shared;
@@ -48,6 +47,8 @@ pub(crate) struct Connect {
     pub(crate) attempt_timeout: Duration,
     pub(crate) attempts: u32,
     pub(crate) backoff: Duration,
+    /// Whether a URL leads to this machine, as the configuration sees it.
+    pub(crate) is_loopback: fn(&str) -> bool,
 }
 
 /// Why there is no client.
@@ -127,7 +128,7 @@ async fn remote(connect: &Connect, url: Option<&String>) -> Connected {
         Some(url) => Some((url.clone(), None)),
         None => endpoint(&found),
     };
-    let loopback = endpoint.as_ref().is_some_and(|(url, _)| is_loopback(url));
+    let loopback = endpoint.as_ref().is_some_and(|(url, _)| (connect.is_loopback)(url));
     let region = region(connect, named, loopback).await;
     if region.is_none() {
         log::error!(
@@ -166,10 +167,6 @@ fn endpoint(found: &SdkConfig) -> Option<(String, Option<&'static str>)> {
     let url = of_dynamodb.or_else(|| found.endpoint_url().map(str::to_owned))?;
     let origin = VARIABLES.into_iter().find(|name| std::env::var(name).is_ok_and(|value| value == url));
     Some((url, Some(origin.unwrap_or("the AWS profile"))))
-}
-
-fn is_loopback(url: &str) -> bool {
-    url.parse::<Endpoint>().is_ok_and(|endpoint| endpoint.is_loopback())
 }
 
 /// The region to sign for, and where it is named.

@@ -5,6 +5,7 @@
 //! answers: each attempt's time-out throws its work away.
 
 mod keeper;
+mod loading;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,27 +17,15 @@ use aws_smithy_runtime_api::client::identity::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use parking_lot::Mutex;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::keeper::{Asked, Slot};
 
+pub(crate) use self::loading::{Loading, Refused};
+
 /// The identities of this process's requests, of whichever provider they come.
 #[derive(Default)]
 pub(crate) struct Identities(Mutex<Vec<(IdentityCachePartition, Arc<Slot>)>>);
-
-/// Says that the credentials are being loaded, and tells when that has ended.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the AWS credentials are still being loaded")]
-pub(crate) struct Loading(watch::Receiver<()>);
-
-impl Loading {
-    /// Waits until the load has ended, one way or the other.
-    pub(crate) async fn ended(&self) {
-        // An error says that the task has ended, which is an end too.
-        let _ = self.0.clone().changed().await;
-    }
-}
 
 /// The identities as a cache of a client.
 #[derive(Debug)]
@@ -44,16 +33,6 @@ pub(crate) struct Cache {
     identities: Arc<Identities>,
     /// Whether a request waits for a load, or fails with [`Loading`].
     waits: bool,
-}
-
-/// What to do after a refusal.
-pub(crate) enum Refused {
-    /// Who has signed the request has been replaced since.
-    TryAgain,
-    /// They are being looked up.
-    TryAfter(Loading),
-    /// They were looked up a moment ago.
-    GiveUp,
 }
 
 impl Identities {

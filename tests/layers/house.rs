@@ -104,8 +104,9 @@ pub(crate) fn clock(file: &str, wing: Wing, path: &[String]) -> Option<&'static 
         Some("Utc::now")
     } else if reads("Local") || (path[0] == "chrono" && has("Local")) {
         Some("Local")
-    } else if has("SystemTime") {
-        Some("SystemTime")
+    } else if reads("SystemTime") {
+        // As a type it is what an application is told, and what AWS says of its credentials.
+        Some("SystemTime::now")
     } else if has("Instant") && wing != Wing::Store {
         // The store measures how long a request to DynamoDB takes; what time it is, it is told.
         Some("Instant")

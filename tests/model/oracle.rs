@@ -387,6 +387,7 @@ impl Model {
         let req = self.req(number);
         let view = req.view();
         let status = match req.origin {
+            Origin::Fresh { .. } if req.id.is_some() => "Unknown",
             Origin::Fresh { .. } | Origin::OwnEnd => "Fresh",
             Origin::Live { .. } => "Live",
             Origin::Superseded => "Superseded",

@@ -64,9 +64,13 @@ where
         serialize_u64(value: u64),
         serialize_u128(value: u128),
         serialize_char(value: char),
-        serialize_str(value: &str),
         serialize_unit_variant(name: &'static str, index: u32, variant: &'static str),
     );
+
+    fn serialize_str(self, value: &str) -> Result<S::Ok, S::Error> {
+        self.watch.name(value)?;
+        self.inner.serialize_str(value)
+    }
 
     refuse!(
         serialize_bytes(&[u8]) -> S::Ok,

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::AttributeValue;
 
 use crate::domain::codec::strict;
-use crate::domain::codec::watch::Rules;
+use crate::domain::codec::watch::{RESERVED, Rules};
 use crate::domain::problem::Problem;
 use crate::domain::tree::{Scalar, Tree};
 
@@ -54,7 +54,12 @@ fn check(value: &mut AttributeValue) -> Result<(), Problem> {
 
 /// Refuses a name of a part, or of the whole value, that DynamoDB does not take.
 pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
-    if (1..=65_535).contains(&name.len()) { Ok(()) } else { Err(Problem::Name(NAME)) }
+    match name.len() {
+        // The embedded engine keeps items as JSON, and could not read it.
+        _ if name.starts_with(RESERVED) => Err(Problem::Reserved),
+        1..=65_535 => Ok(()),
+        _ => Err(Problem::Name(NAME)),
+    }
 }
 
 /// DynamoDB's sets, which a type can ask serde_dynamo for, are not empty and hold nothing twice.

@@ -107,7 +107,6 @@ where
         serialize_u32(value: u32),
         serialize_u64(value: u64),
         serialize_char(value: char),
-        serialize_str(value: &str),
         serialize_none(),
         serialize_unit(),
         serialize_unit_struct(name: &'static str),
@@ -117,6 +116,7 @@ where
     check!(
         serialize_f32(value: f32): finite(value.is_finite()),
         serialize_f64(value: f64): finite(value.is_finite()),
+        serialize_str(value: &str): text(value),
         serialize_i128(value: i128): wide(),
         serialize_u128(value: u128): wide(),
     );
@@ -218,7 +218,8 @@ where
         self.parts.next(self.watch)?;
         if self.watch.rules.any_keys {
             let key = self.value(key);
-            return self.inner.serialize_key(&key);
+            let watch = self.watch;
+            return watch.within_key(|| self.inner.serialize_key(&key));
         }
         // What the codec refuses of a key, it refuses for being no text.
         self.inner.serialize_key(&Key { inner: key, watch: self.watch }).map_err(|_| self.watch.key())

@@ -26,16 +26,20 @@ pub(super) struct Rules {
 /// would exhaust the stack.
 const CALLS_PER_LEVEL: usize = 8;
 
+/// How the names begin that serde_json gives to what serde has no word for.
+pub(super) const RESERVED: &str = "$serde_json::private::";
+
 pub(super) struct Watch {
     pub(super) rules: Rules,
     levels: Cell<usize>,
     calls: Cell<usize>,
+    in_key: Cell<bool>,
     refused: RefCell<Option<Problem>>,
 }
 
 impl Watch {
     pub(super) fn new(rules: Rules) -> Self {
-        Self { rules, levels: Cell::new(0), calls: Cell::new(0), refused: RefCell::default() }
+        Self { rules, levels: Cell::new(0), calls: Cell::new(0), in_key: Cell::new(false), refused: RefCell::default() }
     }
 
     /// Why the value was refused, where it was its codec that did.
@@ -84,6 +88,24 @@ impl Watch {
 
     pub(super) fn wide<E: Error>(&self) -> Result<(), E> {
         if self.rules.wide { Ok(()) } else { Err(self.refuse(Problem::Wide(self.rules.codec))) }
+    }
+
+    /// Writes a key that may be of any type.
+    pub(super) fn within_key<T>(&self, write: impl FnOnce() -> T) -> T {
+        let outer = self.in_key.replace(true);
+        let written = write();
+        self.in_key.set(outer);
+        written
+    }
+
+    /// Checks a text, where it is in a key.
+    pub(super) fn text<E: Error>(&self, text: &str) -> Result<(), E> {
+        if self.in_key.get() { self.name(text) } else { Ok(()) }
+    }
+
+    /// Checks a name: `serde_json::Value` takes a map with one of its own for its raw value or its number, in every codec.
+    pub(super) fn name<E: Error>(&self, name: &str) -> Result<(), E> {
+        if name.starts_with(RESERVED) { Err(self.refuse(Problem::Reserved)) } else { Ok(()) }
     }
 
     pub(super) fn key<E: Error>(&self) -> E {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Loading, Refused};
+use super::loading::{Loading, Refused};
 use crate::error::Chain;
 use crate::store::credentials::{self, Unloaded};
 

@@ -353,7 +353,7 @@ async fn the_banner_says_where_awss_own_variables_lead_and_what_other_kinds_live
     let url = ("AWS_ENDPOINT_URL", "http://me:hunter2@127.0.0.1:1");
     let launch = Launch::of(test, toml, &with(&[url, ("AWS_REGION", "eu-west-1")]));
     launch.starts_and_says(&[
-        "table: sessions at http://127.0.0.1:1 (AWS_ENDPOINT_URL), region eu-west-1 (AWS's own chain)",
+        "table: sessions at http://127.0.0.1:1 (from AWS_ENDPOINT_URL), region eu-west-1 (from AWS_REGION)",
         "remembered: idle timeout: 30 days, absolute timeout: none",
         "visitors: idle timeout: 1 day",
     ]);

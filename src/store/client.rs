@@ -190,11 +190,20 @@ async fn region(connect: &Connect, named: Option<Region>, loopback: bool) -> Opt
     Some((region, "the machine's metadata"))
 }
 
+/// A URL as it may be logged: one from AWS's own chain can hold a user name and a password.
+fn without_user(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let host = rest[..end].rsplit('@').next().unwrap_or_default();
+    let scheme = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    format!("{scheme}{host}{}", &rest[end..])
+}
+
 /// Where the client leads, and who has said so.
 fn place(endpoint: Option<(String, Option<&'static str>)>, region: Option<(Region, &'static str)>) -> String {
     let place = match endpoint {
-        Some((url, None)) => url,
-        Some((url, Some(origin))) => format!("{url} (from {origin})"),
+        Some((url, None)) => without_user(&url),
+        Some((url, Some(origin))) => format!("{} (from {origin})", without_user(&url)),
         None => "AWS".into(),
     };
     match region {

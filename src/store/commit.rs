@@ -249,6 +249,7 @@ impl<'a> Run<'a> {
     /// The batch is in the table. That does not say that its row still lives.
     fn is_stored(&mut self, fate: &Fate, led: bool, key: RowKey, row: Option<Row>) -> Step {
         let via = self.at.place.via;
+        let used = self.attempted.is_some_and(|attempted| attempted.new_row);
         let created = key == self.store.row_key(&self.candidate);
         if let (Fate::Live, Some(Row { body: Body::Live(row), .. })) = (fate, &row) {
             if created {
@@ -257,11 +258,11 @@ impl<'a> Run<'a> {
             let told = self.attempted.and_then(|attempted| attempted.told).filter(|_| !led);
             let telling = told.map_or(Telling::Keep, |until| Telling::Set { until });
             let done = self.done(Loaded::live(row.clone(), led, via), telling);
-            return Step::Done(Committed { wrote: true, ..done });
+            return Step::Done(Committed { used, wrote: true, ..done });
         }
         let over = Loaded::after(Before::Row, fate, led, key, row, via);
         let done = self.done(over.unwrap_or_else(|| self.at.clone()), Telling::Silence);
-        Step::Done(Committed { wrote: true, ..done })
+        Step::Done(Committed { used, wrote: true, ..done })
     }
 
     fn listed(&self, row: Option<&Row>) -> Listed {
@@ -298,7 +299,15 @@ impl<'a> Run<'a> {
     fn done(&self, loaded: Loaded, telling: Telling) -> Committed {
         // A tombstone led here: an ID that this request was about to tell is an older one.
         let telling = if loaded.origin.is_led() { Telling::Silence } else { telling };
-        Committed { loaded, telling, new_id: None, dropped: false, wrote: false, conflicts: self.conflicts }
+        Committed {
+            loaded,
+            telling,
+            new_id: None,
+            used: false,
+            dropped: false,
+            wrote: false,
+            conflicts: self.conflicts,
+        }
     }
 }
 

@@ -138,6 +138,8 @@ impl Effects {
                 if self.content.principal.is_some_and(|former| former != *user) {
                     self.content = Content::default();
                 }
+                // What was chosen for the life before is over.
+                self.content.own = false;
                 self.content.principal = Some(*user);
                 (self.rotation, self.login) = (Some(Rotation::Login), true);
             }

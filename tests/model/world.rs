@@ -291,6 +291,7 @@ impl<'c> World<'c> {
                 return;
             }
             tries += 1;
+            if tries == 60 { eprintln!("WAITS: {:?}", self.models.clone().iter_mut().map(|m| explains(m)).collect::<Vec<_>>()); }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }

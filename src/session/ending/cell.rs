@@ -172,7 +172,7 @@ impl Cell {
 
     /// Takes over how a commit ended.
     pub(super) fn committed(&mut self, committed: Committed) -> Waste {
-        let Committed { loaded, telling, new_id, dropped, .. } = committed;
+        let Committed { loaded, telling, new_id, used, dropped, .. } = committed;
         self.in_flight = false;
         if new_id.is_some() {
             self.id = new_id;
@@ -185,7 +185,7 @@ impl Cell {
         };
         self.place = loaded.place;
         self.regrets.clear();
-        let batch = self.state.committed(loaded.origin, new_id.is_some());
+        let batch = self.state.committed(loaded.origin, used);
         self.end_if_revoked();
         let outcome = if dropped { Outcome::Dropped } else { Outcome::Stored };
         self.watches.tell(batch.iter().flat_map(|batch| batch.entries.iter().map(|entry| entry.number)), &outcome);

@@ -39,6 +39,8 @@ pub(crate) struct Committed {
     pub(crate) telling: Telling,
     /// The ID of the row that was created.
     pub(crate) new_id: Option<SessionId>,
+    /// There is a row under the candidate, so the next new row needs another.
+    pub(crate) used: bool,
     /// The changes were not written: the session had ended, or a login superseded it.
     pub(crate) dropped: bool,
     /// Something was written.

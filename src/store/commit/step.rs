@@ -265,7 +265,7 @@ impl Run<'_> {
 
     pub(super) fn created(&self, row: Arc<Stored>, until: Option<i64>, via: Via) -> Committed {
         let done = self.done(Loaded::live(row, false, via), Telling::Set { until });
-        Committed { wrote: true, new_id: Some(self.candidate), ..done }
+        Committed { wrote: true, new_id: Some(self.candidate), used: true, ..done }
     }
 
     /// The row of a new session under the candidate, or the successor of a row that is rotated.

@@ -361,7 +361,7 @@ async fn the_banner_says_where_awss_own_variables_lead_and_what_other_kinds_live
     let region = format!("{toml}region = 'eu-north-1'");
     let own = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:2");
     let launch = Launch::of(test, &region, &with(&[url, own]));
-    let said = "http://127.0.0.1:2 (AWS_ENDPOINT_URL_DYNAMODB), region eu-north-1 (Rocket.toml TOML file)";
+    let said = "http://127.0.0.1:2 (from AWS_ENDPOINT_URL_DYNAMODB), region eu-north-1 (the configuration)";
     launch.starts_and_says(&[said]);
     let endpoint = format!("{toml}endpoint = 'http://127.0.0.1:3'\nregion = 'eu-north-1'");
     let launch = Launch::of(test, &endpoint, &with(&[url]));

@@ -329,7 +329,8 @@ impl Model {
     pub fn close(mut self, number: u32, lane: Lane, panics: bool, now: i64) -> Models {
         let req = self.req(number);
         req.holders.remove(&lane);
-        let last = req.holders.is_empty() && req.head_sent;
+        // A body that ends stores what is there, whoever else holds the session.
+        let last = req.head_sent && (req.holders.is_empty() || lane == HANDLER);
         let node = req.node;
         if panics {
             let goes = req.retain(|entry| entry.lane != lane || entry.op == Op::Invalidate);

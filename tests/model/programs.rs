@@ -8,7 +8,7 @@ use rocket_dynamodb_sessions::testing::Effect;
 
 use crate::act::{Act, HANDLER, KEYS, LANES, Lane};
 use crate::flight::{How, Move};
-use crate::world::{BROWSERS, LAST, Step};
+use crate::world::{BEFORE, BROWSERS, LAST, Step};
 
 /// A program, and whether its server brings no row with a failed condition.
 #[derive(Clone)]
@@ -23,6 +23,10 @@ impl fmt::Debug for Program {
         f.write_str(if self.silent { "on a server that brings no rows" } else { "" })?;
         self.steps.iter().try_for_each(|step| write!(f, "\n    {step:?}"))
     }
+}
+
+fn one(step: Step) -> Vec<Step> {
+    vec![step]
 }
 
 fn program(steps: impl Strategy<Value = Vec<Vec<Step>>> + 'static) -> BoxedStrategy<Program> {
@@ -143,7 +147,7 @@ pub fn overlapping() -> BoxedStrategy<Program> {
         fault.into_iter().chain(moves).collect::<Vec<_>>()
     });
     let start = (browser(), 0..2_usize).prop_map(|(browser, node)| vec![Step::Start { browser, node }]);
-    let steps = prop_oneof![8 => start, 8 => whole, 4 => between().prop_map(|step| vec![step])];
+    let steps = prop_oneof![8 => start, 8 => whole, 4 => between().prop_map(one)];
     program(prop::collection::vec(steps, 4..30))
 }
 
@@ -153,14 +157,22 @@ pub fn sequential() -> BoxedStrategy<Program> {
     let acts = || (lane(), act()).prop_map(|(lane, act)| Move::Act(lane, act)).boxed();
     let close =
         || (0..LANES, prop::bool::weighted(0.3)).prop_map(|(lane, panics)| Move::Close { lane, panics }).boxed();
+    // The clock passes an end, and goes back before it, while the session is looked at.
+    let back =
+        (prop_oneof![Just(301_i64), Just(10_001)], lane(), prop::bool::ANY).prop_map(|(seconds, lane, reloads)| {
+            let look = |does| Step::Move { which: 0, does: Move::Act(lane, does) };
+            let first = look(if reloads { Act::Reload } else { Act::Flush });
+            vec![Step::Pass(seconds), first, Step::Pass(-seconds), look(Act::Reload)]
+        });
     let inside = move || {
         prop_oneof![
-            24 => moves(acts()),
-            2 => moves(close()),
-            4 => fault(0),
-            2 => pass(),
-            1 => Just(Step::Sweep),
-            1 => Just(Step::Deliver),
+            24 => moves(acts()).prop_map(one),
+            2 => moves(close()).prop_map(one),
+            4 => fault(0).prop_map(one),
+            2 => pass().prop_map(one),
+            1 => back.clone(),
+            1 => Just(one(Step::Sweep)),
+            1 => Just(one(Step::Deliver)),
         ]
     };
     let request = (
@@ -174,7 +186,8 @@ pub fn sequential() -> BoxedStrategy<Program> {
         let closes = (0..LANES).map(|lane| Move::Close { lane, panics: false });
         let moved = |does| Step::Move { which: 0, does };
         let start = std::iter::once(Step::Start { browser, node: 0 });
-        let made = start.chain(before).chain([moved(Move::End(how))]).chain(after);
+        let end = std::iter::once(moved(Move::End(how)));
+        let made = start.chain(before.concat()).chain(end).chain(after.concat());
         made.chain(closes.map(moved)).chain(between).collect::<Vec<_>>()
     });
     program(prop::collection::vec(request, 1..6))
@@ -182,7 +195,7 @@ pub fn sequential() -> BoxedStrategy<Program> {
 
 /// Acts of several requests on two nodes, one beside the other and one within the other.
 pub fn parallel() -> BoxedStrategy<Program> {
-    let does = || {
+    let moves = || {
         prop_oneof![
             16 => (lane(), act()).prop_map(|(lane, act)| Move::Act(lane, act)),
             6 => how().prop_map(Move::End),
@@ -199,14 +212,40 @@ pub fn parallel() -> BoxedStrategy<Program> {
         ]
         .boxed()
     };
+    let start = |browser, node| Step::Start { browser, node };
+    let does = |which| move |does| Step::Move { which, does };
+    let within = || (commits(), effect(), commits());
+    // Two requests of one browser on two nodes: both load, both change, and then one commits within the other's commit.
+    let changes = || prop::collection::vec(act(), 1..3);
+    let duel = (0..2_usize, 0..2_usize, changes(), changes(), prop::bool::weighted(0.8), within());
+    let duel = duel.prop_map(move |(browser, node, ours, theirs, apart, (ends, effect, beside))| {
+        let acts = |acts: Vec<Act>| {
+            let act = move |(at, act)| does(if at == 0 { BEFORE } else { LAST })(Move::Act(HANDLER, act));
+            acts.into_iter().enumerate().map(act)
+        };
+        let both = [start(browser, node), start(browser, 1 - node)];
+        let meet = match apart {
+            true => Step::Within { which: BEFORE, does: ends, effect, beside },
+            false => Step::Both { which: BEFORE, does: ends, beside },
+        };
+        both.into_iter().chain(acts(ours)).chain(acts(theirs)).chain([meet]).collect::<Vec<_>>()
+    });
     let step = prop_oneof![
-        6 => (0..2_usize, 0..2_usize).prop_map(|(browser, node)| Step::Start { browser, node }),
-        20 => (0..4_usize, does()).prop_map(|(which, does)| Step::Move { which, does }),
-        4 => (0..4_usize, commits(), commits()).prop_map(|(which, does, beside)| Step::Both { which, does, beside }),
-        4 => (0..4_usize, commits(), effect(), commits())
-            .prop_map(|(which, does, effect, beside)| Step::Within { which, does, effect, beside }),
-        2 => (0..2_usize).prop_flat_map(fault),
-        2 => between(),
+        6 => (0..2_usize, 0..2_usize).prop_map(move |(browser, node)| one(start(browser, node))),
+        20 => (0..4_usize, moves()).prop_map(move |(which, act)| one(does(which)(act))),
+        3 => (0..4_usize, commits(), commits())
+            .prop_map(|(which, does, beside)| one(Step::Both { which, does, beside })),
+        3 => (0..4_usize, within()).prop_map(|(which, (does, effect, beside))| {
+            one(Step::Within { which, does, effect, beside })
+        }),
+        5 => duel,
+        2 => (0..2_usize).prop_flat_map(fault).prop_map(one),
+        2 => between().prop_map(one),
     ];
-    program(prop::collection::vec(step.prop_map(|step| vec![step]), 6..36))
+    // Most programs begin with a session.
+    let first =
+        move |act| vec![start(0, 0), does(LAST)(Move::Act(HANDLER, act)), does(LAST)(Move::End(How::Answer(200)))];
+    let first = prop::option::weighted(0.8, change().prop_map(first));
+    let steps = (first, prop::collection::vec(step, 4..28));
+    program(steps.prop_map(|(first, steps)| first.into_iter().chain(steps).collect()))
 }

@@ -638,7 +638,7 @@ impl Req {
 
     /// No response is made: all goes but a sign-out.
     pub fn abandon(&mut self) {
-        self.head_sent = true;
+        (self.head_sent, self.renew) = (true, false);
         self.retain(|entry| entry.op == Op::Invalidate);
         if self.sent.as_ref().is_some_and(|sent| sent.entries.is_empty()) {
             self.sent = None;

@@ -27,6 +27,8 @@ const MOST_OPEN: usize = 4;
 const PATIENCE: usize = 200;
 /// Of the open requests, the one that did something last.
 pub const LAST: usize = usize::MAX;
+/// And the one before that.
+pub const BEFORE: usize = LAST - 1;
 
 #[derive(Clone, Debug)]
 pub enum Step {
@@ -327,7 +329,12 @@ impl<'c> World<'c> {
         if self.open.is_empty() {
             return None;
         }
-        let which = if which == LAST { self.open.len() - 1 } else { which % self.open.len() };
+        let open = self.open.len();
+        let which = match which {
+            LAST => open - 1,
+            BEFORE => open.saturating_sub(2),
+            which => which % open,
+        };
         let does = self.open[which].possible(does)?;
         Some((self.open.remove(which), does))
     }
@@ -374,7 +381,7 @@ impl<'c> World<'c> {
 
     async fn both(&mut self, which: usize, does: Move, beside: Move) {
         let Some((mut one, does)) = self.take(which, does) else { return };
-        let Some((mut two, beside)) = self.take(which, beside) else {
+        let Some((mut two, beside)) = self.take(LAST, beside) else {
             self.open.push(one);
             return;
         };
@@ -403,7 +410,7 @@ impl<'c> World<'c> {
             return;
         }
         let Some((mut one, does)) = self.take(which, does) else { return };
-        let other = self.open.iter().position(|open| open.node != one.node);
+        let other = self.open.iter().rposition(|open| open.node != one.node);
         let two = other.and_then(|at| self.take(at, beside));
         let (Some((mut two, beside)), true) = (two, !matches!(does, Move::Close { .. } | Move::End(How::Cancel)))
         else {
@@ -411,6 +418,7 @@ impl<'c> World<'c> {
             return;
         };
         (0..2).for_each(|node| self.heal(node));
+        self.spare(&two, beside);
         let faults = self.faults[one.node].clone();
         faults.inject(On::writes(), effect.clone());
         self.note(&effect);

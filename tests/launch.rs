@@ -365,7 +365,7 @@ async fn the_banner_says_where_awss_own_variables_lead_and_what_other_kinds_live
     launch.starts_and_says(&[said]);
     let endpoint = format!("{toml}endpoint = 'http://127.0.0.1:3'\nregion = 'eu-north-1'");
     let launch = Launch::of(test, &endpoint, &with(&[url]));
-    launch.starts_and_says(&["http://127.0.0.1:3 (Rocket.toml TOML file), region eu-north-1 (Rocket.toml TOML file)"]);
+    launch.starts_and_says(&["http://127.0.0.1:3, region eu-north-1 (the configuration)"]);
 }
 
 #[rocket::async_test]

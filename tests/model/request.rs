@@ -637,6 +637,14 @@ impl Req {
     }
 
     /// No response is made: all goes but a sign-out.
+    /// An administrator has ended the session that was born with this row.
+    pub fn revoked(&mut self, handle: usize) {
+        let Origin::Live { seen, .. } = &self.origin else { return };
+        if self.place.map(|at| seen.life.born.unwrap_or(at)) == Some(handle) {
+            (self.origin, self.told) = (Origin::Gone { trail: false }, Told::Nothing);
+        }
+    }
+
     pub fn abandon(&mut self) {
         (self.head_sent, self.renew) = (true, false);
         self.retain(|entry| entry.op == Op::Invalidate);

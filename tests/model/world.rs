@@ -293,7 +293,6 @@ impl<'c> World<'c> {
                 return;
             }
             tries += 1;
-            if tries == 60 { eprintln!("WAITS: {:?}", self.models.clone().iter_mut().map(|m| explains(m)).collect::<Vec<_>>()); }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -487,7 +486,12 @@ impl<'c> World<'c> {
         let ended = sessions.revoke(&sessions.handle_of(&id)).await.expect("the store answers");
         self.keep(&format!("a revocation: {ended}"), |model| {
             let at = model.table.named(&key).expect("an ID that was told has a row");
-            if model.table.revoke(at, now) == ended { Ok(()) } else { Err("another end".into()) }
+            if model.table.revoke(at, now) != ended {
+                return Err("another end".into());
+            }
+            // The node that revoked knows it at once.
+            model.reqs.values_mut().filter(|req| req.node == 0).for_each(|req| req.revoked(at));
+            Ok(())
         });
     }
 

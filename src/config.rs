@@ -12,10 +12,10 @@ mod json;
 mod lifetime;
 mod scalar;
 mod share;
+mod token;
 mod unread;
 mod values;
 mod variable;
-mod token;
 mod word;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What a holder is told of its changes while other holders, failures and ends run beside it.
 
+#![allow(clippy::unwrap_used, reason = "a test that finds something else fails, whatever it says")]
+
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Shutdowns, code of the application that blocks or panics where it is dropped or replayed, and requests that are cloned.
 
+#![allow(clippy::unwrap_used, reason = "a test that finds something else fails, whatever it says")]
+
 mod support;
 
 use std::future::pending;

@@ -51,7 +51,9 @@ impl fmt::Display for Problem {
                     "the codec `{codec}` has no empty names, and none of more than 65535 bytes; take another name"
                 )
             }
-            Self::Reserved => f.write_str("names that begin with `$serde_json::private::` are serde_json's own; take another"),
+            Self::Reserved => {
+                f.write_str("names that begin with `$serde_json::private::` are serde_json's own; take another")
+            }
             Self::Wide(codec) => {
                 write!(
                     f,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::data::{Changes, Data};
-use crate::domain::log::{Entry, Op};
 use crate::domain::life::Life;
+use crate::domain::log::{Entry, Op};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Text;
 use crate::domain::value::Value;

@@ -146,7 +146,11 @@ fn a_clock_out_of_its_place_is_caught() {
     caught("web.rs", "use chrono::*;\nfn f() { <Utc>::now() }", &["2: `Utc::now` in Web"]);
     caught("web.rs", "use chrono::Local;", &["1: `Local` in Web"]);
     caught("operator.rs", "fn f() { info!(\"\", Utc::now()) }", &["1: `Utc::now` in Operator"]);
-    caught("store/row.rs", "use std::time::SystemTime;\nfn f() { SystemTime::now() }", &["2: `SystemTime::now` in Store"]);
+    caught(
+        "store/row.rs",
+        "use std::time::SystemTime;\nfn f() { SystemTime::now() }",
+        &["2: `SystemTime::now` in Store"],
+    );
     caught("session.rs", "fn f(_: tokio::time::Instant) {}", &["1: `Instant` in Session"]);
     caught("domain/id.rs", "use std::time::Instant;", &["1: `Instant` in Domain"]);
     caught("config/table.rs", "fn f() { std::time::SystemTime::now(); }", &["1: `SystemTime::now` in Leaf"]);

@@ -160,10 +160,14 @@ impl Model {
         if self.req(number).said == "head sent" {
             return vec![self];
         }
+        let dropped = self.dropped;
         let mut models = self.flush(number, ended, now);
         for model in &mut models {
+            let lost = model.dropped != dropped;
             let req = model.req(number);
-            if req.said == "failed" {
+            if lost && req.said == "flushed" {
+                req.said = "none".into();
+            } else if req.said == "failed" {
                 // The last one is this one: nothing was taken.
                 req.retain(|entry| entry.op != Op::Take(key) || entry.lane != lane);
             } else {

@@ -168,8 +168,7 @@ async fn a_type_that_refuses_to_be_written_when_it_drops_fails_the_commit_with_i
         let (status, told) = office
             .ask(&jar, |session: Session| async move {
                 session.stored::<Picky>().expect("none").0 = "too long".into();
-                let told = session.flush().await.map_err(|e| (e.status(), chain(&e)));
-                told
+                session.flush().await.map_err(|e| (e.status(), chain(&e)))
             })
             .await;
         let reason = "the value of `picky` cannot be written or read: the type refused to be written";

@@ -12,7 +12,9 @@ use crate::store::seal::Seal;
 
 /// The most bytes that data has before it is compressed and after it is decompressed: a bomb in the table is no memory.
 #[cfg(feature = "zstd")]
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MOST_BYTES: usize = 1 << MOST_BYTES_LOG;
+#[cfg(feature = "zstd")]
+const MOST_BYTES_LOG: u32 = 22;
 
 /// What stands in `codec` behind the codec's own name.
 const COMPRESSED: &str = "zstd";
@@ -211,7 +213,9 @@ fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, Unread> {
 
     let broken = || Unread::Undecodable("`data` cannot be decompressed".into());
     // Read up to the limit: what a frame says of its own size is not believed.
-    let decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|_| broken())?;
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|_| broken())?;
+    // Nor what it says of the room that it needs: up to 128 MB.
+    decoder.window_log_max(MOST_BYTES_LOG).map_err(|_| broken())?;
     let mut plain = Vec::new();
     decoder.take(MOST_BYTES as u64 + 1).read_to_end(&mut plain).map_err(|_| broken())?;
     if plain.len() > MOST_BYTES {
@@ -243,6 +247,10 @@ mod tests {
 
     fn key(text: &str) -> RowKey {
         RowKey::stored(text)
+    }
+
+    fn value_of(text: &str) -> Value {
+        Value::encode(Codec::Json, text).expect("a text")
     }
 
     #[test]
@@ -306,10 +314,33 @@ mod tests {
 
     #[test]
     fn a_decompression_bomb_is_an_undecodable_row() {
-        let bomb = zstd::bulk::compress(&vec![b' '; 64 * 1024 * 1024], 19).expect("compressed");
+        use std::io::Read;
+
+        let bomb = zstd::stream::encode_all(std::io::repeat(b' ').take(64 << 20), 1).expect("compressed");
         assert!(bomb.len() < 10_000);
-        let read = payloads(None, &[]).read(&key("a"), Some("json+zstd"), AttributeValue::B(Blob::new(bomb)));
-        assert!(matches!(read, Err(Unread::Undecodable(reason)) if reason.contains("more than 4194304 bytes")));
+        let read = |bytes: Vec<u8>| {
+            payloads(None, &[]).read(&key("a"), Some("json+zstd"), AttributeValue::B(Blob::new(bytes)))
+        };
+        let said = |read: Result<_, Unread>| match read {
+            Err(Unread::Undecodable(reason)) => reason,
+            _ => panic!("a bomb"),
+        };
+        assert!(said(read(bomb)).contains("more than 4194304 bytes"));
+        // Many frames, one after the other; and one that wants a window of 128 MB.
+        let frame = zstd::bulk::compress(&vec![b' '; 1024 * 1024], 19).expect("compressed");
+        assert!(said(read(frame.repeat(5))).contains("more than 4194304 bytes"));
+        let mut wide = vec![];
+        let mut encoder = zstd::stream::write::Encoder::new(&mut wide, 1).expect("an encoder");
+        encoder.window_log(27).expect("a window");
+        std::io::Write::write_all(&mut encoder, b"{}").expect("written");
+        std::io::Write::flush(&mut encoder).expect("written");
+        encoder.finish().expect("written");
+        assert_eq!(said(read(wide)), "`data` cannot be decompressed");
+        // The largest that is written is read.
+        let text = "x".repeat(MOST_BYTES - 10);
+        let (payloads, data) = (payloads(Some(1), &[]), Data::new(vec![(Text::from("a"), value_of(&text))]));
+        let Payload { value, word } = payloads.write(&key("a"), Codec::Json, &data).expect("written");
+        assert!(payloads.read(&key("a"), word.as_deref(), value).is_ok_and(|(_, read)| read == data));
     }
 
     #[test]

@@ -49,9 +49,6 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 step "the README's test command: cargo test"
 cargo test
 
-step "some thousand programs of the model test"
-PROPTEST_CASES=3000 cargo test --test model -- --nocapture | grep -v '^created'
-
 step "formatting"
 cargo fmt --all --check
 

@@ -244,8 +244,8 @@ fn a_shutdown_is_bounded_however_many_flushes_wait() {
         let one = shutdown_with(1).await;
         let many = shutdown_with(30).await;
         println!("one flush: {one:?}, thirty: {many:?}");
-        // Grace, mercy, a deadline for what is under way and one for the last flush.
-        assert!(many < Duration::from_secs(2 + 2 + 2), "{many:?} (and {one:?} with one flush)");
+        // Grace, mercy, a deadline for what is under way and one for the last flush; twice, on a busy machine.
+        assert!(many < 2 * Duration::from_secs(2 + 2 + 2), "{many:?} (and {one:?} with one flush)");
     });
 }
 

@@ -233,7 +233,7 @@ async fn a_long_log_costs_no_square_of_its_length() {
     }
     println!("{times:?}");
     // Eight times as much; a square is 64 times.
-    assert!(times[1] < times[0] * 14, "{times:?}");
+    assert!(times[1] < times[0] * 40, "{times:?}");
 }
 
 #[rocket::async_test]
